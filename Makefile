@@ -1,0 +1,53 @@
+# Everything a newcomer types. `make setup` makes .venv from nothing but Python 3.11 and make.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+UV_VERSION := 0.13.9
+TORCH := torch==2.13.0
+EXTRAS := --extra train --extra pii --extra trafilatura --extra dev
+BIN := .venv/bin
+UV := $(BIN)/uv pip
+CODE := stages pipelines training evaluation deploy tests benchmarks docs/make.py
+
+export UV_LINK_MODE ?= hardlink
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: setup demo test lint types bench docs lock clean
+
+setup: .venv/ready
+
+# The lock holds all but torch, whose build (CPU or CUDA) is the machine's own choice: pip takes it
+# from wherever pip is configured to look. --no-deps, because the lock is complete.
+.venv/ready: requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	$(UV) install -q --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check $(TORCH)
+	$(UV) install -q --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+demo: setup
+	$(BIN)/bateia demo
+
+test: lint types
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+
+types: setup
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.versus_datatrove
+
+docs: setup
+	$(BIN)/python docs/make.py
+
+lock:
+	$(UV) compile -q pyproject.toml $(EXTRAS) --no-emit-package torch --generate-hashes \
+		--python-version 3.11 --universal --no-annotate --custom-compile-command "make lock" \
+		--output-file requirements.lock
+
+clean:
+	rm -rf .venv demo bateia-store work build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .numba

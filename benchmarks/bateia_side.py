@@ -1,0 +1,121 @@
+"""Our stages, each alone on the same documents, as `datatrove_side.py stages` runs theirs.
+
+python -m benchmarks.bateia_side DOCUMENTS.jsonl TOKENIZER OUT.json
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+
+from pipelines import Flow, Pipeline, Pool, run
+from pipelines.report import report
+from stages.base import DOCUMENT, DROPPED, Batch, Step
+from stages.dedup.minhash import MinHashDedup
+from stages.extract import HtmlToText
+from stages.language import LanguageFilter
+from stages.measure import Measure
+from stages.pack import Pack
+from stages.pii import ScrubPII
+from stages.quality import C4Quality, FineWebQuality, GopherQuality, GopherRepetition
+from stages.read import Warc
+from stages.tokens import Tokenize
+
+ROWS = 256  # documents of a batch
+Result = TypeVar("Result")
+
+
+def pipeline(crawl: str, out: str, tokenizer: str, extractor: str) -> None:
+    """Crawl to packed shards by one worker; leaves the report in out/report.json."""
+    runner = Pool(1)
+    recipe = Pipeline(
+        "versus-datatrove",
+        {
+            "crawl": Flow(
+                [Warc(paths=f"{crawl}/*.warc.gz")],
+                [
+                    HtmlToText(engine=extractor),
+                    GopherRepetition(),
+                    GopherQuality(),
+                    C4Quality(no_terminal_punctuation=False),
+                    FineWebQuality(),
+                    MinHashDedup(bands=14, rows=8, words=5),
+                    ScrubPII(),
+                    Tokenize(tokenizer=tokenizer),
+                    Pack(),
+                ],
+            )
+        },
+    )
+    try:
+        done = run(recipe, f"{out}/store", runner)
+    finally:
+        runner.close()
+    Path(out, "report.json").write_text(json.dumps(report(done)), encoding="utf-8")
+
+
+def stages(documents: str, tokenizer: str, out: str) -> None:
+    """Each stage alone on the same documents: CPU seconds, and of each filter its verdicts."""
+    batches = read(documents)
+    filters = [
+        GopherRepetition(),
+        GopherQuality(),
+        C4Quality(no_terminal_punctuation=False),
+        FineWebQuality(),
+    ]
+    found: dict[str, dict[str, object]] = {}
+    for step in filters:
+        seconds, marked = timed(batches, measured(step, step))
+        verdicts = [reason for batch in marked for reason in column(batch, DROPPED.name)]
+        found[type(step).__name__] = {"seconds": seconds, "verdicts": verdicts}
+    language, minhash = LanguageFilter(), MinHashDedup()
+    names = dict.fromkeys(name for step in (*filters, minhash) for name in step.measures)
+    for name, work in (
+        ("Measure", Measure(names=tuple(names))),
+        ("MinHashDedup", measured(minhash, minhash.sketch)),
+        ("ScrubPII", ScrubPII()),
+        ("Tokenize", Tokenize(tokenizer=tokenizer)),
+    ):
+        found[name] = {"seconds": timed(batches, work)[0]}
+    seconds, labelled = timed(batches, language)
+    languages = [code for batch in labelled for code in column(batch, "language")]
+    found["LanguageFilter"] = {"seconds": seconds, "languages": languages}
+    Path(out).write_text(json.dumps(found), encoding="utf-8")
+
+
+def read(documents: str) -> list[Batch]:
+    rows = [
+        json.loads(line) for line in Path(documents).read_text(encoding="utf-8").split("\n") if line
+    ]
+    table = pa.Table.from_pylist([{**row, "source": "bench"} for row in rows], DOCUMENT)
+    return table.combine_chunks().to_batches(max_chunksize=ROWS)
+
+
+def measured(step: Step, work: Callable[[Batch], Result]) -> Callable[[Batch], Result]:
+    """The work of a step behind the measures that it judges by."""
+    if not step.measures:
+        return work
+    measure = Measure(names=step.measures)
+    return lambda batch: work(measure(batch))
+
+
+def timed(batches: list[Batch], work: Callable[[Batch], Result]) -> tuple[float, list[Result]]:
+    """CPU seconds of this process, models loaded and kernels compiled before."""
+    work(batches[0])
+    start = time.process_time()
+    found = [work(batch) for batch in batches]
+    return time.process_time() - start, found
+
+
+def column(batch: Batch, name: str) -> list[str | None]:
+    if name not in batch.schema.names:
+        return [None] * batch.num_rows
+    return batch.column(name).to_pylist()
+
+
+if __name__ == "__main__":
+    {"pipeline": pipeline, "stages": stages}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,151 @@
+"""datatrove 0.10.1 doing the work that we compare with; runs in an environment of its own.
+
+    python datatrove_side.py pipeline CRAWL OUT TOKENIZER resiliparse|trafilatura
+    python datatrove_side.py stages DOCUMENTS.jsonl TOKENIZER OUT.json
+
+Everything as in datatrove's own examples/fineweb.py, in this one process (`workers=1`).
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from datatrove.data import Document
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.dedup import (
+    MinhashDedupBuckets,
+    MinhashDedupCluster,
+    MinhashDedupFilter,
+    MinhashDedupSignature,
+)
+from datatrove.pipeline.dedup.minhash import MinhashConfig
+from datatrove.pipeline.extractors import Trafilatura
+from datatrove.pipeline.extractors.base import BaseExtractor
+from datatrove.pipeline.filters import (
+    C4QualityFilter,
+    FineWebQualityFilter,
+    GopherQualityFilter,
+    GopherRepetitionFilter,
+)
+from datatrove.pipeline.filters.base_filter import BaseFilter
+from datatrove.pipeline.formatters import PIIFormatter
+from datatrove.pipeline.readers import JsonlReader, WarcReader
+from datatrove.pipeline.tokens import DocumentTokenizer
+from datatrove.pipeline.writers import JsonlWriter
+
+
+class Resiliparse(BaseExtractor):
+    """The extractor that datatrove does not have."""
+
+    name = "resiliparse"
+
+    def __init__(self) -> None:
+        super().__init__(timeout=10)
+
+    def extract(self, text: str) -> str:
+        from resiliparse.extract.html2text import extract_plain_text
+
+        return extract_plain_text(text, main_content=True, preserve_formatting=True)
+
+
+# The options of `HtmlToText`, so that both sides judge the same texts.
+EXTRACTORS = {
+    "resiliparse": Resiliparse,
+    "trafilatura": lambda: Trafilatura(favour_precision=False, deduplicate=False, timeout=10),
+}
+
+
+def filters() -> list[BaseFilter]:
+    return [
+        GopherRepetitionFilter(),
+        GopherQualityFilter(),
+        C4QualityFilter(filter_no_terminal_punct=False),
+        FineWebQualityFilter(),
+    ]
+
+
+def pipeline(crawl: str, out: str, tokenizer: str, extractor: str) -> None:
+    """Crawl to token files; leaves stats.json of every step in out/log."""
+    tasks = len(list(Path(crawl).glob("*.warc.gz")))
+    config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8)
+
+    def run(name: str, tasks: int, *steps: object) -> None:
+        log = f"{out}/log/{name}"
+        LocalPipelineExecutor(list(steps), tasks=tasks, workers=1, logging_dir=log).run()
+
+    kept, signatures = f"{out}/kept", f"{out}/signatures"
+    buckets, remove = f"{out}/buckets", f"{out}/remove"
+    read = WarcReader(crawl, glob_pattern="*.warc.gz")
+    run("filter", tasks, read, EXTRACTORS[extractor](), *filters(), JsonlWriter(kept))
+    run("sign", tasks, JsonlReader(kept), MinhashDedupSignature(signatures, config))
+    run("buckets", 14, MinhashDedupBuckets(signatures, buckets, config=config))
+    run("cluster", 1, MinhashDedupCluster(buckets, remove, config=config))
+    run(
+        "tokens",
+        tasks,
+        JsonlReader(kept),
+        MinhashDedupFilter(remove),
+        PIIFormatter(),
+        DocumentTokenizer(f"{out}/tokens", tokenizer, eos_token="<|endoftext|>", seed=0),
+    )
+
+
+def stages(documents: str, tokenizer: str, out: str) -> None:
+    """Each stage alone on the same documents: CPU seconds, and of each filter its verdicts."""
+    rows = [
+        json.loads(line) for line in Path(documents).read_text(encoding="utf-8").split("\n") if line
+    ]
+    warm = Document(text=rows[0]["text"], id="warm")
+    found: dict[str, dict[str, object]] = {}
+    for step in filters():
+        step.filter(Document(text=warm.text, id="warm"))
+        seconds, verdicts = timed(rows, lambda document, step=step: verdict(step, document))
+        found[type(step).__name__.removesuffix("Filter")] = {
+            "seconds": seconds,
+            "verdicts": verdicts,
+        }
+    signer = MinhashDedupSignature("/tmp", MinhashConfig(5, 14, 8))
+    signer.get_shingles(warm.text)
+    formatter = PIIFormatter()
+    encode = DocumentTokenizer("/tmp", tokenizer, eos_token="<|endoftext|>").tokenizer.encode_batch
+    for name, work in (
+        ("MinhashSignature", lambda d: signer.get_signature(signer.get_shingles(d.text))),
+        ("PIIFormatter", lambda d: formatter.format(d.text)),
+    ):
+        found[name] = {"seconds": timed(rows, work)[0]}
+    start = time.process_time()
+    encode([row["text"] for row in rows])
+    found["DocumentTokenizer"] = {"seconds": time.process_time() - start}
+    Path(out).write_text(json.dumps(found), encoding="utf-8")
+
+
+def timed(
+    rows: list[dict[str, str]], work: Callable[[Document], object]
+) -> tuple[float, list[object]]:
+    """CPU seconds of this process, and what came of each document."""
+
+    def each() -> Iterator[object]:
+        for document in documents:
+            try:
+                yield work(document)
+            except ValueError as wrong:  # no shingles in a short text
+                yield type(wrong).__name__
+
+    documents = [Document(text=row["text"], id=row["id"]) for row in rows]
+    start = time.process_time()
+    found = list(each())
+    return time.process_time() - start, found
+
+
+def verdict(step: BaseFilter, document: Document) -> str | None:
+    """Why the filter drops the document, or None."""
+    answer = step.filter(document)
+    return None if answer is True else str(answer[1]) if isinstance(answer, tuple) else "dropped"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    {"pipeline": pipeline, "stages": stages}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,304 @@
+"""The rounds of a barrier: small tables exchanged through the store, partitioned by key.
+
+Each round is a set of independent tasks, committed like any shard. A document is called by its
+`doc`: the number of its shard in the manifest << 32 | its row in that shard.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.store import Commit, Store
+from stages.base import DOCUMENT, Barrier
+from stages.config import digest, load_step, localize
+from stages.errors import StoreError
+from stages.shards import DOCUMENTS, SKETCH
+
+PROPOSALS, PAIRS, WANTED = "proposals.parquet", "pairs.parquet", "wanted.parquet"
+EVIDENCE, CONCLUSION, NAMES = "evidence.parquet", "conclusion.parquet", "names.parquet"
+DECISION = "decision.parquet"
+PAIRS_PER_TASK = 100_000
+SKETCH_ROWS_PER_TASK = 4_000_000
+GROUP_BYTES = 8 << 20  # of evidence in a row group
+WINDOW_BYTES = 64 << 20  # of evidence of a shard in memory at once
+VERIFY_BYTES = 128 << 20  # of evidence compared at once
+_UINT64 = 1 << 64
+
+
+@lru_cache(32)
+def barrier_of(store: Store, key: str) -> Barrier:
+    """The barrier noted under a key."""
+    step = localize(load_step(store.read(f"passes/{key}.json"), "barrier", homes=("",)))
+    assert isinstance(step, Barrier)
+    return step
+
+
+@lru_cache(8)
+def manifest(store: Store, key: str) -> tuple[str, ...]:
+    """The keys of the shards that meet at a barrier, in the order that numbers them."""
+    found = store.read(f"manifests/{key}.json")
+    if found is None:
+        raise StoreError(f"{store.url}: no manifest {key}")
+    return tuple(found)
+
+
+def between(column: str, low: int, high: int) -> pc.Expression:
+    """A filter on an unsigned 64-bit column, bounds inclusive."""
+    bounds = pa.scalar(low, pa.uint64()), pa.scalar(high, pa.uint64())
+    return (pc.field(column) >= bounds[0]) & (pc.field(column) <= bounds[1])
+
+
+def decide(store: Store, target: str, barrier: str, shards: str, at: int, parts: int) -> Commit:
+    """Propose within one of `parts` equal ranges of the key."""
+    bounds = between("key", at * _UINT64 // parts, (at + 1) * _UINT64 // parts - 1)
+    tables = []
+    for number, shard in enumerate(manifest(store, shards)):
+        path = store.open(shard, SKETCH, check=at == 0)  # once per shard is enough
+        rows = pq.read_table(path, filters=bounds)
+        docs = pc.add(rows["row"].cast(pa.uint64()), pa.scalar(number << 32, pa.uint64()))
+        tables.append(rows.drop_columns(["row"]).append_column("doc", docs))
+    sketches = pa.concat_tables(tables).sort_by("doc").combine_chunks()
+    return _write(store, target, {PROPOSALS: barrier_of(store, barrier).decide(sketches)})
+
+
+def ask(store: Store, target: str, barrier: str, proposals: str) -> Commit:
+    """Name the pairs to compare and the documents whose evidence they need."""
+    found = pa.concat_tables(_each(store, proposals, PROPOSALS))
+    pairs = (
+        barrier_of(store, barrier)
+        .ask(found)
+        .select(["doc", "other"])
+        .sort_by([("doc", "ascending"), ("other", "ascending")])
+    )
+    parts = np.arange(pairs.num_rows, dtype=np.uint32) // PAIRS_PER_TASK
+    pairs = pairs.append_column("part", pa.array(parts))
+    sides = [
+        pairs.select(["doc", "part"]),
+        pairs.select(["other", "part"]).rename_columns(["doc", "part"]),
+    ]
+    wanted = pa.concat_tables(sides).group_by(["doc", "part"]).aggregate([])
+    wanted = wanted.sort_by([("doc", "ascending"), ("part", "ascending")])
+    numbers = np.unique(wanted["doc"].to_numpy() >> np.uint64(32)).tolist()
+    result = {
+        "pairs": pairs.num_rows,
+        "parts": int(parts[-1]) + 1 if len(parts) else 1,
+        "shards": numbers,
+    }
+    return _write(store, target, {PAIRS: pairs, WANTED: wanted}, result)
+
+
+def evidence(
+    store: Store, target: str, barrier: str, shards: str, asked: str, number: int
+) -> Commit:
+    """What the wanted documents of one shard have to show, those of one part together."""
+    wanted = _of_shard(store, asked, WANTED, number)
+    rows = wanted["row"].to_numpy()
+    step = barrier_of(store, barrier)
+    documents = _rows(store, manifest(store, shards)[number], np.unique(rows), DOCUMENT.names)
+    folder = store.scratch(target)
+    known = [("part", pa.uint32()), ("doc", pa.uint64()), ("bytes", pa.int64())]
+    schema = pa.schema([*known, ("evidence", nothing(step).type)])
+    with pq.ParquetWriter(
+        folder / EVIDENCE, schema, compression="none", use_dictionary=False
+    ) as out:
+        for picked, shown in _windows(step, documents):
+            low, high = np.searchsorted(rows, picked[0]), np.searchsorted(rows, picked[-1], "right")
+            some = wanted.slice(low, high - low).sort_by(
+                [("part", "ascending"), ("doc", "ascending")]
+            )
+            at = pc.index_in(some["row"], value_set=pa.array(picked)).combine_chunks()
+            sizes = weights(shown).take(at)
+            for run in within(sizes.to_numpy(), GROUP_BYTES):
+                columns = [some["part"][run], some["doc"][run], sizes[run], shown.take(at[run])]
+                out.write_table(pa.table(columns, schema))
+    return store.commit(target, folder, {}, {})
+
+
+def _windows(
+    step: Barrier, documents: Iterable[tuple[pa.RecordBatch, np.ndarray]]
+) -> Iterator[tuple[np.ndarray, pa.Array]]:
+    """Rows and their evidence, about WINDOW_BYTES of it at a time."""
+    rows: list[np.ndarray] = []
+    shown: list[pa.Array] = []
+    for batch, picked in documents:
+        rows.append(picked)
+        shown.append(step.evidence(batch))
+        if sum(array.nbytes for array in shown) >= WINDOW_BYTES:
+            yield np.concatenate(rows), pa.concat_arrays(shown)
+            rows, shown = [], []
+    if rows:
+        yield np.concatenate(rows), pa.concat_arrays(shown)
+
+
+def nothing(step: Barrier) -> pa.Array:
+    """The evidence of no documents, for its type."""
+    return step.evidence(pa.RecordBatch.from_pylist([], DOCUMENT))
+
+
+def verify(store: Store, target: str, barrier: str, asked: str, shown: str, at: int) -> Commit:
+    """Compare the pairs of one part, no more of their evidence in memory at once than VERIFY_BYTES."""
+    here = pc.field("part") == at
+    pairs = pq.read_table(store.open(asked, PAIRS), filters=here).drop_columns(["part"])
+    paths = [store.open(key, EVIDENCE, check=at == 0) for key in manifest(store, shown)]
+    step = barrier_of(store, barrier)
+    none = pa.table({"doc": pa.array([], pa.uint64()), "evidence": nothing(step)})
+    heads = [pq.read_table(path, columns=["doc", "bytes"], filters=here) for path in paths]
+    sizes = pa.concat_tables([none.select(["doc"]), *heads], promote_options="default")
+    docs = sizes["doc"].combine_chunks()
+    bytes_of = sizes["bytes"].to_numpy() if heads else np.empty(0, np.int64)
+    both = sum(
+        bytes_of[pc.index_in(pairs[side], value_set=docs).to_numpy()] for side in ("doc", "other")
+    )
+    found = [step.verify(_with_evidence(pairs.slice(0, 0), none))]
+    for some in within(both, VERIFY_BYTES):
+        few = pairs[some]
+        wanted = np.union1d(few["doc"].to_numpy(), few["other"].to_numpy())
+        known = pa.concat_tables([none, *_shown(paths, at, wanted)])
+        found.append(step.verify(_with_evidence(few, known)))
+    return _write(store, target, {PROPOSALS: pa.concat_tables(found)})
+
+
+def _with_evidence(pairs: pa.Table, known: pa.Table) -> pa.Table:
+    """The pairs with what both sides have to show."""
+    known = known.combine_chunks()
+    docs = known["doc"].combine_chunks()
+    for side, name in (("doc", "evidence"), ("other", "other_evidence")):
+        rows = pc.index_in(pairs[side], value_set=docs)
+        pairs = pairs.append_column(name, known["evidence"].take(rows))
+    return pairs.combine_chunks()
+
+
+def _shown(paths: list[Path], at: int, wanted: np.ndarray) -> Iterator[pa.Table]:
+    """The evidence of the wanted documents (sorted), row group by row group."""
+    for path in paths:
+        file = pq.ParquetFile(path)
+        for group in range(file.metadata.num_row_groups):
+            head = file.read_row_group(group, columns=["part", "doc"])
+            here = (head["part"].to_numpy() == at) & np.isin(head["doc"].to_numpy(), wanted)
+            if here.any():
+                shown = file.read_row_group(group, columns=["doc", "evidence"])
+                yield shown.take(pa.array(np.flatnonzero(here)))
+
+
+def weights(column: pa.Array) -> pa.Array:
+    """About how many bytes each value takes: exact for lists of hashes, an average for others."""
+    if pa.types.is_large_list(column.type) or pa.types.is_list(column.type):
+        return pc.multiply(pc.list_value_length(column), 8).cast(pa.int64())
+    return pa.repeat(pa.scalar(column.nbytes // max(1, len(column)), pa.int64()), len(column))
+
+
+def within(sizes: np.ndarray, most: int) -> Iterator[slice]:
+    """Cut rows into runs of at most so many bytes, but of at least one row."""
+    ends = np.cumsum(sizes)
+    start = 0
+    while start < len(sizes):
+        before = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + most, "right")))
+        yield slice(start, stop)
+        start = stop
+
+
+def conclude(store: Store, target: str, barrier: str, proposals: str) -> Commit:
+    """Turn all proposals into one decision, in which documents are still numbers."""
+    found = pa.concat_tables(_each(store, proposals, PROPOSALS))
+    decision = barrier_of(store, barrier).conclude(found)
+    numbers: list[int] = []
+    if "kept" in decision.schema.names:
+        numbers = np.unique(decision["kept"].to_numpy() >> np.uint64(32)).tolist()
+    return _write(
+        store, target, {CONCLUSION: decision}, {"rows": decision.num_rows, "shards": numbers}
+    )
+
+
+def names(store: Store, target: str, shards: str, concluded: str, number: int) -> Commit:
+    """The ids of the documents of one shard that a decision says were kept."""
+    kept = pq.read_table(store.open(concluded, CONCLUSION), columns=["kept"])["kept"].to_numpy()
+    rows = np.unique(kept[kept >> np.uint64(32) == number]) & np.uint64(0xFFFFFFFF)
+    docs, ids = [], []
+    for batch, picked in _rows(store, manifest(store, shards)[number], rows, ["id"]):
+        docs.append(pa.array(picked + np.uint64(number << 32), pa.uint64()))
+        ids.append(batch.column("id"))
+    return _write(
+        store,
+        target,
+        {NAMES: pa.table({"doc": pa.chunked_array(docs), "id": pa.chunked_array(ids)})},
+    )
+
+
+def settle(store: Store, target: str, concluded: str, named: str) -> Commit:
+    """The decision as shards apply it: sorted by document, kept copies called by their ids.
+
+    The result names each shard's own slice by a digest, so that a shard about which nothing
+    changed keeps its key.
+    """
+    decision = pq.read_table(store.open(concluded, CONCLUSION)).sort_by("doc")
+    if "kept" in decision.schema.names:
+        empty = pa.table({"doc": pa.array([], pa.uint64()), "id": pa.array([], pa.string())})
+        known = pa.concat_tables([empty, *_each(store, named, NAMES)]).combine_chunks()
+        at = pc.index_in(decision["kept"], value_set=known["doc"].combine_chunks())
+        ids = known["id"].take(at)
+        decision = decision.drop_columns(["kept"]).append_column("copy_of", ids)
+    return _write(store, target, {DECISION: decision}, {"slices": _slices(decision)})
+
+
+def _slices(decision: pa.Table) -> dict[str, str]:
+    """The digest of what the decision says about each shard, by its number; '' is what it says to all."""
+    about = json.dumps(
+        {k.decode(): v.decode() for k, v in (decision.schema.metadata or {}).items()}
+    )
+    found = {"": digest(about, str(decision.schema.names))}
+    numbers = decision["doc"].to_numpy() >> np.uint64(32)
+    starts = np.unique(numbers, return_index=True)[1].tolist()
+    for start, stop in zip(starts, [*starts[1:], len(numbers)][: len(starts)], strict=True):
+        rows = decision.slice(start, stop - start)
+        local = pc.bit_wise_and(rows["doc"], pa.scalar(0xFFFFFFFF, pa.uint64()))
+        rows = rows.set_column(rows.schema.get_field_index("doc"), "doc", local).combine_chunks()
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, rows.schema) as stream:
+            stream.write_table(rows)
+        found[str(numbers[start])] = digest(sink.getvalue().to_pybytes().hex())
+    return found
+
+
+def _rows(
+    store: Store, shard: str, rows: np.ndarray, columns: list[str]
+) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
+    """The given rows (sorted) of a shard, row group by row group, and their numbers."""
+    file = pq.ParquetFile(store.open(shard, DOCUMENTS))
+    first = 0
+    for group in range(file.metadata.num_row_groups):
+        count = file.metadata.row_group(group).num_rows
+        low, high = np.searchsorted(rows, [first, first + count])
+        if low < high:
+            picked = rows[low:high]
+            table = file.read_row_group(group, columns=columns)
+            batch = table.take(pa.array(picked - np.uint64(first))).combine_chunks().to_batches()[0]
+            yield batch, picked
+        first += count
+
+
+def _of_shard(store: Store, key: str, name: str, number: int) -> pa.Table:
+    """The rows of a table sorted by doc that are about one shard, with `row`."""
+    bounds = between("doc", number << 32, ((number + 1) << 32) - 1)
+    table = pq.read_table(store.open(key, name), filters=bounds)
+    rows = pc.bit_wise_and(table["doc"], pa.scalar(0xFFFFFFFF, pa.uint64()))
+    return table.append_column("row", rows)
+
+
+def _each(store: Store, keys: str, name: str) -> list[pa.Table]:
+    return [pq.read_table(store.open(key, name)) for key in manifest(store, keys)]
+
+
+def _write(
+    store: Store, target: str, tables: dict[str, pa.Table], result: dict[str, object] | None = None
+) -> Commit:
+    folder = store.scratch(target)
+    for name, table in tables.items():
+        pq.write_table(table, folder / name, compression="zstd", compression_level=1)
+    return store.commit(target, folder, result or {}, {})

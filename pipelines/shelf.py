@@ -1,0 +1,158 @@
+"""Write what comes out of a pass over one shard, in row groups bounded in bytes."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stages.base import COPY_OF, DROPPED, FAULT, VALUE, Batch
+from stages.describe import Description
+from stages.shards import DESCRIBE, DOCUMENTS, FEATURES, QUARANTINE, REJECTS, SKETCH
+
+GROUP_BYTES = 8 << 20
+GROUP_ROWS = 8_192
+SKETCH_ROWS = 1 << 16
+
+_WHO = [
+    pa.field("id", pa.string()),
+    pa.field("source", pa.string()),
+    pa.field("url", pa.string()),
+]
+_TEXT = pa.field("text", pa.large_string())
+_STAGE = pa.field("stage", pa.string())
+_RULE = pa.field("rule", pa.string())
+REJECT = pa.schema([*_WHO, _TEXT, _STAGE, _RULE, VALUE, COPY_OF])
+BROKEN = pa.schema([*_WHO, _TEXT, _STAGE, FAULT])
+_VERDICT = [
+    *_WHO,
+    pa.field("bytes", pa.int64()),
+    pa.field("verdict", pa.string()),  # kept, dropped or quarantined
+    _STAGE,
+    _RULE,
+    VALUE,
+    COPY_OF,
+]
+
+
+class RowGroups:
+    """A Parquet file written in groups: batches are gathered until a group is worth writing."""
+
+    def __init__(self, path: Path, schema: pa.Schema | None = None) -> None:
+        self.path, self.schema = path, schema
+        self.file: pq.ParquetWriter | None = None
+        self.waiting: list[Batch] = []
+        self.bytes = self.rows = 0
+
+    def add(self, batch: Batch) -> None:
+        self.schema = self.schema or batch.schema
+        self.waiting.append(batch)
+        self.bytes += batch.get_total_buffer_size() if batch.num_rows else 0
+        self.rows += batch.num_rows
+        if self.bytes >= GROUP_BYTES or self.rows >= GROUP_ROWS:
+            self._write()
+
+    def _write(self) -> None:
+        assert self.schema is not None
+        if self.file is None:
+            self.file = pq.ParquetWriter(
+                self.path, self.schema, compression="zstd", compression_level=1,
+                use_dictionary=["source", "stage", "rule", "language", "verdict"],
+                write_statistics=False,  # nobody prunes by them, and on texts they cost a third
+            )  # fmt: skip
+        if self.rows:
+            table = pa.Table.from_batches(self.waiting, self.schema)
+            self.file.write_table(table, row_group_size=GROUP_ROWS)
+        self.waiting, self.bytes, self.rows = [], 0, 0
+
+    def close(self) -> None:
+        """Finish the file; it exists, with its columns, even if nothing came."""
+        if self.schema is not None:
+            self._write()
+        if self.file:
+            self.file.close()
+
+
+class ShardWriter:
+    """The files of one shard: what stayed, what left and why, what broke, measures, statistics."""
+
+    def __init__(self, folder: Path, features: dict[str, pa.DataType], measures: set[str]) -> None:
+        self.measures = measures
+        self.columns = [pa.field(name, kind) for name, kind in features.items()]
+        self.numeric = [
+            f.name
+            for f in self.columns
+            if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)
+        ]
+        self.folder = folder
+        self.documents = RowGroups(folder / DOCUMENTS)
+        self.rejects = RowGroups(folder / REJECTS, REJECT)
+        self.quarantine = RowGroups(folder / QUARANTINE, BROKEN)
+        self.features = RowGroups(folder / FEATURES, pa.schema([*_VERDICT, *self.columns]))
+        self.description = Description()
+
+    def follow(self, kept: Iterable[Batch], left: list[tuple[str, Batch, bool]]) -> Iterator[Batch]:
+        """Write down what left on the way and the features of what stayed; pass the latter on."""
+        for batch in kept:
+            self._leave(left)
+            self._feature(batch, "kept", None)
+            yield batch.drop_columns(
+                [n for n in batch.schema.names if n in self.measures or n == "row"]
+            )
+        self._leave(left)
+
+    def keep(self, batches: Iterable[Batch]) -> dict[str, int]:
+        """Write the batches as the documents of the shard."""
+        for batch in batches:
+            self.documents.add(batch)
+        return {}
+
+    def _leave(self, left: list[tuple[str, Batch, bool]]) -> None:
+        for stage, batch, broken in left:
+            (self.quarantine if broken else self.rejects).add(
+                shaped(batch, BROKEN if broken else REJECT, stage)
+            )
+            self._feature(batch, "quarantined" if broken else "dropped", stage)
+        left.clear()
+
+    def _feature(self, batch: Batch, verdict: str, stage: str | None) -> None:
+        self.description.add(batch, verdict, stage, self.numeric)
+        sizes = pc.binary_length(batch.column("text")).cast(pa.int64())
+        known = batch.append_column("bytes", sizes).append_column(
+            "verdict", pa.repeat(pa.scalar(verdict), batch.num_rows)
+        )
+        assert self.features.schema is not None
+        self.features.add(shaped(known, self.features.schema, stage))
+
+    def close(self, sketches: list[pa.Table] | None) -> None:
+        """Finish every file. The sketch is sorted by key, so that a partition is a range of it."""
+        for file in (self.documents, self.rejects, self.quarantine, self.features):
+            file.close()
+        (self.folder / DESCRIBE).write_text(
+            json.dumps(self.description.dump(), ensure_ascii=False, sort_keys=True),
+            encoding="utf-8",
+        )
+        if sketches is not None:
+            whole = pa.concat_tables(sketches).combine_chunks()
+            whole = whole.take(pc.sort_indices(whole, [("key", "ascending"), ("row", "ascending")]))
+            pq.write_table(
+                whole, self.folder / SKETCH, row_group_size=SKETCH_ROWS, compression="zstd",
+                compression_level=1, use_dictionary=False,
+            )  # fmt: skip
+
+
+def shaped(batch: Batch, schema: pa.Schema, stage: str | None) -> Batch:
+    """The batch with exactly these columns: `stage` as given, `rule` from the verdict, else null."""
+    names = batch.schema.names
+    columns = []
+    for column in schema:
+        source = DROPPED.name if column.name == "rule" else column.name
+        if column.name == "stage":
+            columns.append(pa.repeat(pa.scalar(stage, pa.string()), batch.num_rows))
+        elif source in names:
+            columns.append(batch.column(source))
+        else:
+            columns.append(pa.nulls(batch.num_rows, column.type))
+    return pa.RecordBatch.from_arrays(columns, schema=schema)

@@ -1,0 +1,231 @@
+"""Leaving lines out of texts, and whole texts, by the rules of C4: one pass over the buffer."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from stages.kernels.characters import (
+    ALPHABETIC,
+    DIGIT,
+    LINE_END,
+    QUOTE,
+    SINGLE,
+    SPACE,
+    TERMINAL,
+    UPPER,
+    Bytes,
+    Table,
+    decode,
+)
+from stages.kernels.lines import RETURN
+from stages.kernels.phrases import (
+    JAVASCRIPT,
+    LOREM_IPSUM,
+    POLICY,
+    Phrases,
+    Points,
+    find_phrases,
+    first_points,
+    fold_point,
+)
+from stages.kernels.words import CLASS, DOT, NEWLINE, Numbers
+
+KEPT, LOREM, CURLY, TOO_FEW = range(4)  # what becomes of a text
+OPEN, CLOSE, BRACE = 0x5B, 0x5D, 0x7B  # [ ] {
+EDIT = np.frombuffer(b"edit]", np.uint8)
+NEEDED = np.frombuffer(b"citation needed]", np.uint8)
+
+
+class Rules(NamedTuple):
+    """What leaves; as fields of `stages.quality.C4Quality`, 0 for what is off."""
+
+    citations: bool
+    no_terminal_punctuation: bool
+    words_per_line: int
+    word_length: int
+    phrases: int  # kinds of phrases that matter, as bits
+    curly_bracket: bool
+    sentences: int
+
+
+class Line(NamedTuple):
+    """A line as it was written out, and what it is judged by."""
+
+    next: int  # where the line after it begins
+    size: int  # bytes written
+    points: int  # folded code points written
+    words: int  # parted by spaces; in scripts without spaces each letter is one
+    longest: int  # characters of the longest of them
+    terminal: bool
+    braces: int
+    sentences: int
+
+
+@njit(cache=True)
+def rewrite(
+    data: Bytes,
+    offsets: Numbers,
+    table: Table,
+    rules: Rules,
+    phrases: Phrases,
+    out: Bytes,
+    ends: Numbers,
+    verdicts: Numbers,
+    sentences: Numbers,
+) -> None:
+    """Write what is left of each text to `out`, which holds as many bytes as all texts together.
+
+    `ends` gets where texts begin and end in it, `verdicts` what becomes of each, `sentences` how many
+    are left. A text that leaves is written as it was.
+    """
+    longest = 0
+    for row in range(len(offsets) - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    folded = np.empty(longest, np.uint32)
+    spans = first_points(phrases)
+    ends[0] = 0
+    for row in range(len(offsets) - 1):
+        start, end = offsets[row], offsets[row + 1]
+        verdict, size, many = _text(
+            data, start, end, table, rules, phrases, spans, folded, out[ends[row] :]
+        )
+        if verdict == KEPT and many < rules.sentences:
+            verdict = TOO_FEW
+        if verdict != KEPT:
+            size = end - start
+            out[ends[row] : ends[row] + size] = data[start:end]
+        ends[row + 1] = ends[row] + size
+        verdicts[row], sentences[row] = verdict, many
+
+
+@njit(cache=True)
+def _text(
+    data: Bytes,
+    start: int,
+    end: int,
+    table: Table,
+    rules: Rules,
+    phrases: Phrases,
+    spans: npt.NDArray[np.int64],
+    folded: Points,
+    out: Bytes,
+) -> tuple[int, int, int]:
+    """Write the lines that stay; the verdict, bytes written, sentences in them."""
+    at, size, sentences = start, 0, 0
+    blank = 0  # line feeds to write before the next line; none at the head and the end of a text
+    while at < end:
+        line = _line(data, at, end, table, rules.citations, folded, out[size + blank :])
+        at = line.next
+        if rules.word_length and line.longest > rules.word_length:
+            continue
+        if (
+            rules.no_terminal_punctuation and not line.terminal
+        ) or line.words < rules.words_per_line:
+            continue
+        found = find_phrases(folded, line.points, phrases, spans) & rules.phrases
+        if found & LOREM_IPSUM:
+            return LOREM, size, sentences
+        if found & JAVASCRIPT:
+            continue
+        if rules.curly_bracket and line.braces:
+            return CURLY, size, sentences
+        if found & POLICY:
+            continue
+        if line.size:
+            out[size : size + blank] = NEWLINE
+            size += blank + line.size
+            sentences += line.sentences
+            blank = 1
+        elif size:
+            blank += 1
+    return KEPT, size, sentences
+
+
+@njit(cache=True)
+def _line(
+    data: Bytes, at: int, end: int, table: Table, citations: bool, folded: Points, out: Bytes
+) -> Line:
+    """Write the line that begins here, stripped and without citations, and read off what it is."""
+    written, size, points, last_points = 0, 0, 0, 0
+    words, longest, letters, braces = 0, 0, 0, 0
+    dots, sentences, inside, ending = 0, 0, False, False
+    last, before = (
+        np.uint32(0),
+        np.uint32(0),
+    )  # classes of the last visible, the last two characters
+    current = np.uint32(0)
+    while at < end:
+        if citations and data[at] == OPEN:
+            length = _citation(data, at, end)
+            if length:
+                at += length
+                continue
+        point, length = decode(data, at, end)
+        kind = table[point] & CLASS
+        if kind & LINE_END:
+            at += length
+            at += point == RETURN and at < end and data[at] == NEWLINE
+            break
+        if kind & SPACE and not size:
+            at += length
+            continue
+        for byte in range(length):
+            out[written + byte] = data[at + byte]
+        written += length
+        at += length
+        letter = fold_point(point, table)
+        if letter:
+            folded[points] = letter
+            points += 1
+        if kind & SPACE:
+            letters = 0
+        else:
+            size, last_points, last = written, points, kind
+            letters = 1 if kind & SINGLE else letters + 1
+            words += letters == 1
+            longest = max(longest, letters)
+            braces += point == BRACE
+            dots = dots + 1 if point == DOT else 0
+        sentences += not inside and kind & (ALPHABETIC | DIGIT) != 0
+        initial = current & UPPER != 0 and before & UPPER == 0
+        inside, ending = _sentence(point, kind, initial, dots, inside, ending)
+        before, current = current, kind
+    terminal = last & (TERMINAL | QUOTE) != 0 and dots < 3
+    return Line(at, size, last_points, words, longest, terminal, braces, sentences)
+
+
+@njit(cache=True, inline="always")
+def _sentence(
+    point: np.uint32, kind: np.uint32, initial: bool, dots: int, inside: bool, ending: bool
+) -> tuple[bool, bool]:
+    """Whether a sentence is under way after a character, and whether it ends if no letter follows.
+
+    It begins with a letter or digit. It is ended by `.`, `?` and `!` where no letter follows, but not
+    by `...` and the dot after an initial; by the marks of other scripts always.
+    """
+    if kind & (ALPHABETIC | DIGIT):
+        return True, False
+    if kind & TERMINAL and point >= 0x80:
+        return False, False
+    if kind & TERMINAL:
+        return inside, dots < 2 and not (point == DOT and initial)
+    return inside and not ending, False
+
+
+@njit(cache=True)
+def _citation(data: Bytes, at: int, end: int) -> int:
+    r"""Bytes of the citation that begins here: `\[\d*]|\[edit]|\[citation needed]`, or 0."""
+    stop = at + 1
+    while stop < end and 48 <= data[stop] <= 57:
+        stop += 1
+    if stop < end and data[stop] == CLOSE:
+        return stop + 1 - at
+    for word in (EDIT, NEEDED):
+        same = 0
+        while same < len(word) and at + 1 + same < end and data[at + 1 + same] == word[same]:
+            same += 1
+        if same == len(word):
+            return same + 1
+    return 0

@@ -1,0 +1,82 @@
+"""Counting the stop words of a text, by the hashes of its words."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numba import njit
+
+from stages.kernels.characters import Bytes, table
+from stages.kernels.ngrams import find, table_size
+from stages.kernels.words import Hashes, Numbers, cut
+
+ANY = -1  # the language is not known, or has no list
+
+
+@cache
+def languages() -> dict[str, tuple[str, ...]]:
+    """The stop words of each language (ISO 639-1), as in `stop_words.txt`."""
+    text = Path(__file__).with_name("stop_words.txt").read_text(encoding="utf-8")
+    rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    return {row[0]: tuple(row[1:]) for row in rows}
+
+
+@cache
+def stop_table() -> tuple[Hashes, Numbers, Hashes]:
+    """Open hash table of stop words: hash, number of the word, set of its languages as bits.
+
+    A word is in it as it is listed, with a capital, and in capitals: three hashes, one number.
+    Language i of `languages()` is bit i.
+    """
+    masks: dict[str, int] = {}
+    for bit, words in enumerate(languages().values()):
+        for word in words:
+            masks[word] = masks.get(word, 0) | 1 << bit
+    size = table_size(3 * len(masks))
+    keys, numbers = np.zeros(size, np.uint64), np.zeros(size, np.int64)
+    bits = np.zeros(size, np.uint64)
+    for number, (word, mask) in enumerate(masks.items()):
+        for form in {word, word.capitalize(), word.upper()}:
+            key = _hash(form)
+            slot = find(keys, np.uint64(size - 1), key)
+            if keys[slot] == 0:
+                keys[slot], numbers[slot] = key, number
+            bits[slot] |= np.uint64(mask)
+    return keys, numbers, bits
+
+
+def _hash(word: str) -> np.uint64:
+    data = np.frombuffer(word.encode(), np.uint8)
+    hashes, ends = np.zeros(len(data), np.uint64), np.zeros(len(data) + 1, np.int64)
+    tokens = cut(data, 0, len(data), table(), hashes, ends, hashes[:0], np.zeros(7, np.int64))
+    assert tokens == 1, f"stop word {word!r} is not one word"
+    found: np.uint64 = hashes[0]
+    return found
+
+
+@njit(cache=True)
+def count_stop_words(
+    hashes: Hashes,
+    tokens: int,
+    language: int,
+    stops: tuple[Hashes, Numbers, Hashes],
+    seen: Bytes,
+    tallies: Numbers,
+) -> int:
+    """How many different stop words of the language there are, or of the language that has most.
+
+    `seen` (one entry per number of a word) and `tallies` (one per language) are scratch.
+    """
+    keys, numbers, bits = stops
+    mask = np.uint64(len(keys) - 1)
+    seen[:] = 0
+    tallies[:] = 0
+    for at in range(tokens):
+        slot = find(keys, mask, hashes[at])
+        if keys[slot] == 0 or seen[numbers[slot]]:
+            continue
+        seen[numbers[slot]] = 1
+        for bit in range(len(tallies)):
+            tallies[bit] += np.int64(bits[slot] >> np.uint64(bit) & np.uint64(1))
+    most: int = tallies[language] if language >= 0 else tallies.max()
+    return most

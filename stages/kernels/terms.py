@@ -1,0 +1,175 @@
+"""Finding many terms at once, on the boundaries of words: a trie over tokens, in one hash table.
+
+A token is a word, a mark of punctuation or, in scripts that write no spaces, a letter; white space
+parts tokens and is none. So a term matches whole words only where words are parted at all. Cost
+is one look-up per token for any number of terms; entries are 64-bit hashes of prefixes of terms.
+"""
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from numba import njit
+
+from stages.kernels.characters import CLASS_BITS, MARK, PUNCTUATION, SINGLE, SPACE, decode, table
+from stages.kernels.hashing import (
+    P1,
+    P5,
+    Bytes,
+    Hashes,
+    Offsets,
+    hash_bytes,
+    mix,
+    string_buffers,
+)
+
+Counts: TypeAlias = npt.NDArray[np.int64]
+Table: TypeAlias = npt.NDArray[np.uint32]
+
+ALONE, CLASS = np.uint32(SINGLE | PUNCTUATION), np.uint32((1 << CLASS_BITS) - 1)
+GOES_ON = -1  # the lists of a prefix that is not a term itself
+
+
+class Terms:
+    """Lists of terms, compiled. Case does not matter; a term in several lists is in the first."""
+
+    def __init__(self, lists: Sequence[pa.Array]) -> None:
+        every = pc.utf8_normalize(pa.concat_arrays(lists), "NFC")
+        kinds = np.repeat(np.arange(len(lists)), [len(terms) for terms in lists])
+        self.lists = len(lists)
+        self.keys, self.kinds = _build(*_lower(every), table(), kinds)
+
+    def count(self, column: pa.Array) -> tuple[Counts, Counts]:
+        """For each text: hits of each list (texts, lists), and how many words it has.
+
+        Of terms that overlap, the one that begins first counts, of those the longest.
+        """
+        found: tuple[Counts, Counts] = _count(
+            *_lower(column), table(), self.keys, self.kinds, self.lists
+        )
+        return found
+
+
+def _lower(column: pa.Array) -> tuple[Offsets, Bytes]:
+    return string_buffers(pc.utf8_lower(column))
+
+
+@njit(cache=True)
+def _tokens(data: Bytes, at: int, end: int, classes: Table, out: Hashes) -> tuple[int, int]:
+    """Write the hash of every token to `out`, one place per byte; how many, and how many words."""
+    many, words = 0, 0
+    h = np.uint64(0)  # of the token that is being read; 0 between tokens
+    alone = False  # the token is one character with its marks
+    while at < end:
+        point, length = decode(data, at, end)
+        kind = classes[point] & CLASS
+        mark = kind & MARK != 0
+        single = kind & ALONE != 0
+        space = kind & SPACE != 0
+        if h and not mark and (alone or single or space):
+            out[many] = mix(h)
+            many += 1
+            h = np.uint64(0)
+        if not space:
+            if not h:
+                alone = single
+                words += kind & PUNCTUATION == 0
+                h = P5
+            h = (h ^ np.uint64(point)) * P1
+        at += length
+    if h:
+        out[many] = mix(h)
+        many += 1
+    return many, words
+
+
+@njit(cache=True)
+def _room(offsets: Offsets) -> Hashes:
+    """Room for the tokens of the longest text; pages that are not written to cost nothing."""
+    longest = 0
+    for text in range(len(offsets) - 1):
+        longest = max(longest, offsets[text + 1] - offsets[text])
+    return np.empty(longest, np.uint64)
+
+
+@njit(cache=True, inline="always")
+def _find(keys: Hashes, key: np.uint64) -> np.uint64:
+    """The slot of a key, or the free slot where it belongs. 0 marks a free slot."""
+    mask = np.uint64(len(keys) - 1)
+    slot = key >> np.uint64(1) & mask
+    while keys[slot] != key and keys[slot] != 0:
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
+@njit(cache=True, inline="always")
+def _extend(key: np.uint64, token: np.uint64) -> np.uint64:
+    return mix(key * P1 + token) | np.uint64(1)
+
+
+@njit(cache=True)
+def _build(offsets: Offsets, data: Bytes, classes: Table, lists: Counts) -> tuple[Hashes, Counts]:
+    """The table: keys (a power of two of slots, half of them free) and the list of each prefix."""
+    room, total = _room(offsets), 0
+    for term in range(len(lists)):
+        many, _ = _tokens(data, offsets[term], offsets[term + 1], classes, room)
+        total += many
+    slots = 2
+    while slots < 2 * total + 2:
+        slots *= 2
+    keys, kinds = np.zeros(slots, np.uint64), np.full(slots, GOES_ON)
+    for term in range(len(lists)):
+        many, _ = _tokens(data, offsets[term], offsets[term + 1], classes, room)
+        key, slot = np.uint64(0), np.uint64(0)
+        for token in range(many):
+            key = _extend(key, room[token])
+            slot = _find(keys, key)
+            keys[slot] = key
+        if many and kinds[slot] == GOES_ON:
+            kinds[slot] = lists[term]
+    return keys, kinds
+
+
+@njit(cache=True)
+def _count(
+    offsets: Offsets, data: Bytes, classes: Table, keys: Hashes, kinds: Counts, lists: int
+) -> tuple[Counts, Counts]:
+    hits = np.zeros((len(offsets) - 1, lists), np.int64)
+    words = np.zeros(len(offsets) - 1, np.int64)
+    room = _room(offsets)
+    for text in range(len(hits)):
+        many, words[text] = _tokens(data, offsets[text], offsets[text + 1], classes, room)
+        at = 0
+        while at < many:
+            key, found, after = np.uint64(0), GOES_ON, at + 1
+            for token in range(at, many):
+                key = _extend(key, room[token])
+                slot = _find(keys, key)
+                if keys[slot] == 0:
+                    break
+                if kinds[slot] != GOES_ON:
+                    found, after = kinds[slot], token + 1
+            if found != GOES_ON:
+                hits[text, found] += 1
+            at = after
+    return hits, words
+
+
+@njit(cache=True)
+def covered(offsets: Offsets, data: Bytes, domains: Hashes) -> npt.NDArray[np.bool_]:
+    """Which host names are one of the domains, or end in a dot and one; domains by sorted hash."""
+    out = np.zeros(len(offsets) - 1, np.bool_)
+    for host in range(len(out)):
+        stop = offsets[host + 1]
+        for start in range(offsets[host], stop):
+            if start != offsets[host] and data[start - 1] != 46:  # "."
+                continue
+            found = hash_bytes(data, start, stop, np.uint64(0))
+            at = np.searchsorted(domains, found)
+            if at < len(domains) and domains[at] == found:
+                out[host] = True
+                break
+    return out

@@ -1,0 +1,151 @@
+"""Filters that tell prose from what else the web is made of, by the shape of its words and lines."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from stages.base import AtLeast, AtMost, Batch, Between, Filter, Stage, drop, replace
+from stages.errors import SpecError
+
+if TYPE_CHECKING:
+    from stages.kernels.rewrite import Rules
+
+
+@dataclass(frozen=True, kw_only=True)
+class GopherQuality(Filter):
+    """Drop documents that do not have the shape of prose. A rule set to None is off.
+
+    Rules and thresholds of Gopher (Rae et al. 2021, arXiv:2112.11446, table A1) as datatrove has
+    them; measures are those of `stages.measure`. For Chinese, Japanese, Thai, Lao, Khmer and Burmese
+    set `mean_word_length` to None: there a word is a letter.
+    """
+
+    family = "gopher"
+
+    words: Between | None = (50, 100_000)
+    mean_word_length: Between | None = (3, 10)
+    hashes_per_word: AtMost | None = 0.1
+    ellipses_per_word: AtMost | None = 0.1
+    bulleted_lines: AtMost | None = 0.9
+    trailing_off_lines: AtMost | None = 0.3
+    alphabetic_words: AtLeast | None = 0.8
+    stop_words: AtLeast | None = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class GopherRepetition(Filter):
+    """Drop documents that say the same again and again. A rule set to None is off.
+
+    Rules and thresholds of Gopher (Rae et al. 2021, arXiv:2112.11446, table A1) as datatrove has
+    them; measures are those of `stages.measure`.
+    """
+
+    family = "repetition"
+
+    duplicate_paragraphs: AtMost | None = 0.3
+    duplicate_paragraph_characters: AtMost | None = 0.2
+    duplicate_lines: AtMost | None = 0.3
+    duplicate_line_characters: AtMost | None = 0.2
+    top_2_gram: AtMost | None = 0.2
+    top_3_gram: AtMost | None = 0.18
+    top_4_gram: AtMost | None = 0.16
+    duplicate_5_grams: AtMost | None = 0.15
+    duplicate_6_grams: AtMost | None = 0.14
+    duplicate_7_grams: AtMost | None = 0.13
+    duplicate_8_grams: AtMost | None = 0.12
+    duplicate_9_grams: AtMost | None = 0.11
+    duplicate_10_grams: AtMost | None = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineWebQuality(Filter):
+    """Drop lists, menus and torn pages. A rule set to None is off.
+
+    Rules and thresholds of FineWeb (Penedo et al. 2024, arXiv:2406.17557, section 3.6) as datatrove
+    has them; measures are those of `stages.measure`.
+    """
+
+    family = "fineweb"
+
+    punctuated_lines: AtLeast | None = 0.12
+    short_lines: AtMost | None = 0.67
+    repeated_line_characters: AtMost | None = 0.01
+    newlines_per_word: AtMost | None = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class C4Quality(Stage):
+    """Leave lines that are not prose out of the text, and drop documents with the marks of none.
+
+    Rules of C4 (Raffel et al. 2020, arXiv:1910.10683, section 2.2), in the order of the fields, with
+    datatrove's defaults; FineWeb sets `no_terminal_punctuation` to False. Lines are stripped and
+    joined with line feeds; a dropped document keeps the text it came with. Unlike datatrove:
+
+    - A sentence may end as in any script, and a closing quotation mark of any script may follow.
+    - In scripts without spaces each letter is a word, so that their lines have words enough.
+    - A line is stripped and its words are counted after its citations are gone, not before.
+    - Policy phrases are known in 28 languages, whatever their case and accents.
+    - A sentence begins with a letter or digit and is ended by `.`, `?`, `!` without a letter behind
+      it (but not by `...` or the dot of an initial), or by any other script's mark.
+    """
+
+    rewrites = True
+
+    citations: bool = True  # leave out `[12]`, `[edit]`, `[citation needed]`
+    word_length: int | None = 1000  # leave out lines with a longer word
+    no_terminal_punctuation: bool = True  # leave out lines that do not end a sentence
+    words_per_line: int | None = 3  # leave out lines with fewer words
+    lorem_ipsum: bool = True  # drop documents with "lorem ipsum" in a line that is left
+    javascript: bool = True  # leave out lines that speak of Javascript
+    curly_bracket: bool = True  # drop documents with `{` in a line that is left
+    policy: bool = True  # leave out lines about terms of use, privacy, cookies
+    sentences: int | None = 5  # drop documents with fewer sentences left
+
+    def check(self) -> None:
+        """Refuse limits that are not positive."""
+        for name in ("word_length", "words_per_line", "sentences"):
+            limit = getattr(self, name)
+            if limit is not None and limit < 1:
+                raise SpecError(f"{name}: expected 1 or more, or null for off, got {limit}")
+
+    @cached_property
+    def rules(self) -> "Rules":
+        """The fields as the kernel takes them."""
+        from stages.kernels import phrases as ph
+        from stages.kernels.rewrite import Rules
+
+        kinds = ph.LOREM_IPSUM * self.lorem_ipsum | ph.JAVASCRIPT * self.javascript
+        return Rules(
+            citations=self.citations,
+            no_terminal_punctuation=self.no_terminal_punctuation,
+            words_per_line=self.words_per_line or 0,
+            word_length=self.word_length or 0,
+            phrases=kinds | ph.POLICY * self.policy,
+            curly_bracket=self.curly_bracket,
+            sentences=self.sentences or 0,
+        )
+
+    def __call__(self, batch: Batch) -> Batch:
+        from stages.kernels.characters import table
+        from stages.kernels.hashing import string_buffers
+        from stages.kernels.phrases import boilerplate
+        from stages.kernels.rewrite import KEPT, TOO_FEW, rewrite
+
+        offsets, data = string_buffers(batch.column("text"))
+        out = np.empty(offsets[-1] - offsets[0], np.uint8)
+        ends = np.zeros(len(offsets), np.int64)
+        verdicts = np.zeros(batch.num_rows, np.int64)
+        sentences = np.zeros(batch.num_rows, np.int64)
+        rewrite(data, offsets, table(), self.rules, boilerplate(), out, ends, verdicts, sentences)
+        left = pa.py_buffer(out[: ends[-1]].copy())
+        text = pa.LargeStringArray.from_buffers(batch.num_rows, pa.py_buffer(ends), left)
+        stays = verdicts == KEPT
+        reasons = pa.array(["", "c4.lorem_ipsum", "c4.curly_bracket", "c4.sentences"])
+        return drop(
+            replace(batch, "text", text),
+            reasons.take(pa.array(verdicts, mask=stays)),
+            values=pa.array(np.where(verdicts == TOO_FEW, sentences, 1), mask=stays),
+        )
