@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from stages.base import Barrier, Filter, Job, Sink, Source, Stage, Step
+from stages.base import Barrier, Job, Sink, Source, Stage, Step
+from stages.filter import Filter
 from stages.measure import ABOUT
 
 HOMES = ("stages", "training", "evaluation")

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from pipelines.runs import Run, runs
 from pipelines.store import Store
-from stages.base import Filter
 from stages.errors import DataError, StoreError
+from stages.filter import Filter
 from stages.shards import DOCUMENTS, FEATURES, QUARANTINE, REJECTS
 
 

@@ -10,9 +10,10 @@ from pipelines.graph import Pipeline
 from pipelines.runs import Run
 from pipelines.store import Commit, Store
 from pipelines.worker import READ
-from stages.base import Filter, Source
+from stages.base import Source
 from stages.config import dump_step
 from stages.describe import EDGES, Description, merge_counts, top
+from stages.filter import Filter
 from stages.shards import DESCRIBE
 
 SCHEMA = 1

@@ -3,15 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeAlias, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeAlias
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-from stages.errors import SpecError
 
 Batch: TypeAlias = pa.RecordBatch
 
@@ -32,11 +28,6 @@ FAULT = pa.field("fault", pa.string())  # `ErrorClass: message`; null while the 
 
 # A field annotated so is a path whose *content* is part of the step's fingerprint.
 File: TypeAlias = Annotated[str, "file"]
-
-# A field annotated so is a rule of a Filter: its name is a measure, its value the bound.
-Between: TypeAlias = Annotated[tuple[float, float], "between"]
-AtMost: TypeAlias = Annotated[float, "at most"]
-AtLeast: TypeAlias = Annotated[float, "at least"]
 
 
 @dataclass(frozen=True)
@@ -97,64 +88,6 @@ class Stage(Step):
     @abstractmethod
     def __call__(self, batch: Batch) -> Batch:
         """Return the batch, edited; rows to leave out are marked with `drop` or `fault`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filter(Stage):
-    """A stage that only compares measures with bounds.
-
-    Each field annotated `Between`, `AtMost` or `AtLeast` is one rule: the field's name is the
-    measure, the YAML key, the end of the reason (`family.name`) and the column of the report. Bounds
-    are inclusive; a rule set to None is off; of several broken rules the first field is the reason.
-    """
-
-    family: ClassVar[str]
-
-    @cached_property
-    def rules(self) -> tuple[tuple[str, float, float], ...]:
-        """The rules that are on, as (measure, low, high)."""
-        found = []
-        for name, hint in get_type_hints(type(self), include_extras=True).items():
-            for kind in (hint, *get_args(hint)):
-                sense = set(getattr(kind, "__metadata__", ())) & {"between", "at most", "at least"}
-                value = getattr(self, name, None)
-                if not sense or value is None:
-                    continue
-                if sense == {"between"}:
-                    found.append((name, float(value[0]), float(value[1])))
-                elif sense == {"at most"}:
-                    found.append((name, -np.inf, float(value)))
-                else:
-                    found.append((name, float(value), np.inf))
-                break
-        return tuple(found)
-
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """One measure per rule that is on."""
-        return tuple(name for name, _, _ in self.rules)
-
-    def check(self) -> None:
-        for name, low, high in self.rules:
-            if low > high:
-                raise SpecError(
-                    f"{name}: the lower bound {low:g} is above the upper bound {high:g}"
-                )
-
-    def __call__(self, batch: Batch) -> Batch:
-        reason = np.full(batch.num_rows, -1, np.int64)
-        value = np.zeros(batch.num_rows)
-        for at, (name, low, high) in enumerate(self.rules):
-            measured = batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64)
-            broken = (reason < 0) & ~((measured >= low) & (measured <= high))
-            reason[broken], value[broken] = at, measured[broken]
-        stays = reason < 0
-        names = pa.array([f"{self.family}.{name}" for name, _, _ in self.rules], pa.string())
-        return drop(
-            batch,
-            names.take(pa.array(reason, mask=stays)),
-            values=pa.array(value, VALUE.type, mask=stays),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)

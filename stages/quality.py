@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from stages.base import AtLeast, AtMost, Batch, Between, Filter, Stage, drop, replace
+from stages.base import Batch, Stage, drop, replace
 from stages.errors import SpecError
+from stages.filter import AtLeast, AtMost, Between, Filter
 
 if TYPE_CHECKING:
     from stages.kernels.rewrite import Rules

@@ -19,8 +19,8 @@ from pipelines import Pipeline
 from pipelines.plan import passes
 from pipelines.report import report
 from pipelines.tasks import KINDS
-from stages.base import Filter
 from stages.errors import SpecError
+from stages.filter import Filter
 from stages.measure import ABOUT, MEASURES
 from tests.crawls import page, write_crawl
 

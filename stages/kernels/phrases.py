@@ -27,7 +27,10 @@ def boilerplate() -> Phrases:
 
 
 def compile_phrases(kinds: Mapping[str, int]) -> Phrases:
-    """Phrases (and the bit of each) as (folded code points, offsets, bits), by their `pair`."""
+    """Phrases (and the bit of each) as (folded code points, offsets, bits), by their `pair`.
+
+    A phrase has at least two folded code points.
+    """
     known = {(tuple(fold(phrase)), bit) for phrase, bit in kinds.items()}
     folded = sorted(known, key=lambda phrase: (pair(*phrase[0][:2]), phrase))
     points = np.array([point for phrase, _ in folded for point in phrase], np.uint32)

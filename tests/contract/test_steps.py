@@ -19,8 +19,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.base import DOCUMENT, DROPPED, VALUE, Batch, Filter, Stage, Step, part
+from stages.base import DOCUMENT, DROPPED, VALUE, Batch, Stage, Step, part
 from stages.config import dump_step, files_of, fingerprint, load_step
+from stages.filter import Filter
 from stages.measure import ABOUT, MEASURES, Measure
 from tests.contract.steps import dotted, example, kinds, modules
 from tests.documents import ENGLISH, PORTUGUESE, documents

@@ -130,7 +130,9 @@ def test_cutting_words_never_looks_outside_of_the_text(raw, before, after):
 @given(
     line=st.text("abcáÁ ç_\u0301漢", max_size=30),
     phrases=st.lists(
-        st.text("abcá ç漢", min_size=1, max_size=4).filter(fold), min_size=1, max_size=5
+        st.text("abcá ç漢", min_size=2, max_size=4).filter(lambda phrase: len(fold(phrase)) > 1),
+        min_size=1,
+        max_size=5,
     ),
 )
 def test_phrases_are_found_wherever_they_are_whatever_case_and_accents(line, phrases):
