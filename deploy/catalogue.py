@@ -52,13 +52,20 @@ def catalogue(part: str | None = None) -> str:
             continue
         lines += [f"{name}  ({sort(kind)})", *_indented(inspect.getdoc(kind) or "")]
         notes = meanings(kind)
-        for field in fields(kind):
-            default = "required" if field.default is MISSING else _yaml(field.default)
-            lines.append(
-                f"    {field.name}: {default}{'  # ' + notes[field.name] if field.name in notes else ''}"
-            )
+        for name, default in defaults(kind).items():
+            value = "required" if default is MISSING else _yaml(default)
+            lines.append(f"    {name}: {value}{'  # ' + notes[name] if name in notes else ''}")
         lines.append("")
     return "\n".join(lines).rstrip() or f"no step's name contains {part!r}"
+
+
+def defaults(kind: type[Step]) -> dict[str, Any]:
+    """The default of each field, MISSING if it has none: a step's own fields, then those of its kind."""
+    shared = {field.name for base in KINDS if base is not kind for field in fields(base)}
+    return {
+        field.name: field.default if field.default_factory is MISSING else field.default_factory()
+        for field in sorted(fields(kind), key=lambda field: field.name in shared)
+    }
 
 
 def schema(part: str | None = None) -> dict[str, Any]:

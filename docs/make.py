@@ -9,7 +9,7 @@ import json
 import os
 import types
 from collections.abc import Iterator
-from dataclasses import MISSING, Field, fields
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -24,7 +24,7 @@ def pages() -> dict[str, str]:
 
 def stages() -> Iterator[str]:
     """Every step with its fields, their defaults and what they mean."""
-    from deploy.catalogue import sort, steps
+    from deploy.catalogue import defaults, sort, steps
     from stages.measure import ABOUT
 
     yield f"# Stages\n\nEvery step that a recipe can name, also printed by `bateia stages`. {MADE}\n"
@@ -35,9 +35,9 @@ def stages() -> Iterator[str]:
     yield "\nHow they make up a recipe: [recipes.md](recipes.md). Rules of filters judge by [measures](#measures).\n"
     for name, kind in steps().items():
         yield f"## {name}\n\n*{sort(kind)}*\n\n{inspect.getdoc(kind)}\n"
-        if fields(kind):
+        if defaults(kind):
             yield "| field | takes | default | |\n| --- | --- | --- | --- |"
-            yield from (row(kind, field) for field in fields(kind))
+            yield from (row(kind, *each) for each in defaults(kind).items())
             yield ""
         if kind.adds is not getattr(kind.__mro__[1], "adds", None) and columns(kind):
             yield f"Adds the columns {columns(kind)}.\n"
@@ -52,15 +52,15 @@ def anchor(heading: str) -> str:
     return heading.lower().replace(".", "")
 
 
-def row(kind: Any, field: Field[Any]) -> str:
+def row(kind: Any, name: str, default: Any) -> str:
     """A field as a row: name, what it takes, default, meaning."""
     from deploy.catalogue import meanings
 
-    told = "see above" if f"`{field.name}`" in (inspect.getdoc(kind) or "") else ""
-    note = meanings(kind).get(field.name, told)
-    default = "required" if field.default is MISSING else f"`{json.dumps(field.default)}`"
-    hint = get_type_hints(kind, include_extras=True)[field.name]
-    return f"| `{field.name}` | {cell(takes(hint))} | {default} | {cell(note)} |"
+    told = "see above" if f"`{name}`" in (inspect.getdoc(kind) or "") else ""
+    note = meanings(kind).get(name, told)
+    shown = "required" if default is MISSING else f"`{json.dumps(default)}`"
+    hint = get_type_hints(kind, include_extras=True)[name]
+    return f"| `{name}` | {cell(takes(hint))} | {shown} | {cell(note)} |"
 
 
 def takes(hint: Any) -> str:

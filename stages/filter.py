@@ -40,7 +40,10 @@ class Filter(Stage):
     family: ClassVar[str]
     mode: ClassVar[Mode] = "bateia"  # a filter with other definitions to offer makes it a field
 
-    by_language: dict[str, dict[str, Bound]] = field(default_factory=dict, hash=False)
+    # other bounds for documents of a language
+    by_language: Annotated[dict[str, dict[str, Bound]], "`{language: {rule: bound}}`"] = field(
+        default_factory=dict, hash=False
+    )
 
     @cached_property
     def senses(self) -> dict[str, str]:

@@ -7,13 +7,12 @@ import runpy
 import shlex
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.catalogue import catalogue, meanings, steps
+from deploy.catalogue import catalogue, defaults, meanings, steps
 from deploy.cli import parser
 from pipelines import Pipeline
 from pipelines.plan import passes
@@ -110,7 +109,7 @@ def test_every_step_and_every_measure_has_its_place_on_the_page_of_stages():
     assert re.findall(r"^\| `(\w+)` \|", measures, re.M) == list(MEASURES)
     for name, kind in steps().items():
         part = MADE["stages.md"].partition(f"\n## {name}\n")[2].partition("\n## ")[0]
-        assert re.findall(r"^\| `(\w+)` \|", part, re.M) == [field.name for field in fields(kind)]
+        assert re.findall(r"^\| `(\w+)` \|", part, re.M) == [*defaults(kind)]
 
 
 def test_a_rule_of_a_filter_is_told_by_its_measure():

@@ -21,6 +21,7 @@ from stages.measure import MEASURES
 from tests.documents import ENGLISH, PORTUGUESE
 
 Values = dict[str, Any]
+BASES = ("stages.base.", "stages.filter.")  # the kinds themselves are no steps
 
 # What a step needs that has no default to try, by dotted name; paths are within a folder of inputs.
 EXAMPLES: dict[str, Callable[[Path], Values]] = {
@@ -75,7 +76,7 @@ def kinds(base: type[Step] = Step) -> tuple[type[Step], ...]:
             ours = inspect.isclass(item) and item.__module__ == home and issubclass(item, base)
             if ours and not name.startswith("_") and not inspect.isabstract(item):
                 found[dotted(item)] = item
-    return tuple(found[name] for name in sorted(found) if not name.startswith("stages.base."))
+    return tuple(found[name] for name in sorted(found) if not name.startswith(BASES))
 
 
 def example(kind: type[Step], home: Path) -> Step:
