@@ -16,6 +16,19 @@ from stages.base import Step
 from stages.errors import SpecError
 
 FLOW = "flow:"  # `flow:tokenizer/tokenizer.json`: the file that the job of that flow leaves
+# Pydantic's kinds of mistake in the words of somebody who writes YAML.
+EXPECTED = {
+    "tuple_type": "expected a list, `[...]`",
+    "dict_type": "expected keys and values, `{...}`",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "string_type": "expected text",
+}
 StepType = TypeVar("StepType", bound=Step)
 HOMES = ("stages.", "training.", "evaluation.")
 
@@ -87,9 +100,11 @@ def explain(wrong: ValidationError, kind: type[Step]) -> str:
         near = get_close_matches(str(path[-1]), known, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known) or 'none'}"
         return f"{field}: unknown key; {hint}"
+    if first["type"] == "missing" and isinstance(path[-1], int):
+        return f"{field}: a value is missing here, in {list(first['input'])!r}"
     if first["type"] == "missing":
         return f"{field}: this key is required"
-    message = first["msg"][0].lower() + first["msg"][1:]
+    message = EXPECTED.get(first["type"]) or first["msg"][0].lower() + first["msg"][1:]
     return f"{field}: {message}, got {first['input']!r}"
 
 
