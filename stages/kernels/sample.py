@@ -1,4 +1,4 @@
-"""The beginning and the middle of every text, cut in one pass that reads no more than it keeps."""
+"""Stretches of every text, spread over it and cut in one pass that reads no more than it keeps."""
 
 from typing import TypeAlias
 
@@ -13,40 +13,109 @@ Bytes: TypeAlias = npt.NDArray[np.uint8]
 Numbers: TypeAlias = npt.NDArray[np.int64]
 SPACE, NEWLINE, DELETE = 0x20, 0x0A, 0x7F
 LESS, GREATER, SLASH, LETTER_S = 0x3C, 0x3E, 0x2F, 0x73
+SEEK = 48  # bytes that are looked through for the beginning of a word
 
 
-def sample(column: pa.Array, characters: int) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+def sample(column: pa.Array, characters: int, parts: int) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
     """One line per text, ended by a newline (large_binary), and whether it holds a letter.
 
-    A text of more characters is cut to its first half as many and as many from its middle on.
+    Of a text of more characters, as many are kept: in so many stretches of equal length, the first
+    at its beginning and the others at even distances, each from the beginning of a word if one is near.
     Control characters become spaces, and `</s>`, at which fastText stops to read, ` /s>`.
     """
     offsets, data = string_buffers(column)
-    spans = np.empty((len(offsets) - 1, 4), np.int64)
+    spans = np.empty((len(offsets) - 1, parts, 2), np.int64)
     cut_rows(offsets, data, characters, spans)
-    places = np.zeros(len(offsets), np.int64)
-    np.cumsum(spans[:, 1] - spans[:, 0] + spans[:, 3] - spans[:, 2] + 2, out=places[1:])
+    return _lines(data, spans)
+
+
+def stretches(
+    column: pa.Array, characters: int, parts: int
+) -> tuple[pa.Array, npt.NDArray[np.bool_], Numbers]:
+    """Stretches of so many characters, each a line of its own, at most so many parts of a text.
+
+    Also whether each holds a letter, and the text it is of. They are at even distances; a text too
+    short for two has none.
+    """
+    offsets, data = string_buffers(column)
+    counts = np.zeros(len(offsets) - 1, np.int64)
+    count_stretches(offsets, data, characters, parts, counts)
+    spans = np.empty((int(counts.sum()), 1, 2), np.int64)
+    cut_stretches(offsets, data, characters, counts, spans)
+    return *_lines(data, spans), np.repeat(np.arange(len(counts)), counts)
+
+
+def _lines(data: Bytes, spans: Numbers) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+    """One line for each row of spans."""
+    rows, parts = spans.shape[:2]
+    places = np.zeros(rows + 1, np.int64)
+    np.cumsum((spans[:, :, 1] - spans[:, :, 0]).sum(axis=1) + parts, out=places[1:])
     out = np.empty(places[-1], np.uint8)
-    letters = np.zeros(len(spans), np.bool_)
+    letters = np.zeros(rows, np.bool_)
     copy_rows(data, spans, places, out, letters)
     buffers = [None, pa.py_buffer(places), pa.py_buffer(out)]
-    return pa.Array.from_buffers(pa.large_binary(), len(spans), buffers), letters
+    return pa.Array.from_buffers(pa.large_binary(), rows, buffers), letters
 
 
 @njit(cache=True)
 def cut_rows(offsets: Numbers, data: Bytes, characters: int, spans: Numbers) -> None:
-    """Where the two parts of every text begin and stop."""
-    half = characters // 2
+    """Where the stretches of every text begin and stop."""
+    parts = spans.shape[1]
     for row in range(len(spans)):
         start, end = offsets[row], offsets[row + 1]
-        spans[row, 0], spans[row, 1] = start, walk(data, start, end, characters)
-        spans[row, 2] = spans[row, 3] = end
-        if spans[row, 1] < end:
-            spans[row, 1] = walk(data, start, end, characters - half)
-            middle = max(spans[row, 1], (start + end) // 2)
-            while middle < end and data[middle] & 0xC0 == 0x80:
-                middle += 1
-            spans[row, 2], spans[row, 3] = middle, walk(data, middle, end, half)
+        spans[row] = end
+        spans[row, 0, 0], spans[row, 0, 1] = start, walk(data, start, end, characters)
+        if spans[row, 0, 1] < end:
+            after = start
+            for part in range(parts):
+                at = start + (end - start) * part // parts
+                if part:
+                    at = word(data, max(at, after), end)
+                share = characters // parts + (part < characters % parts)
+                after = walk(data, at, end, share)
+                spans[row, part, 0], spans[row, part, 1] = at, after
+
+
+@njit(cache=True)
+def count_stretches(
+    offsets: Numbers, data: Bytes, characters: int, parts: int, counts: Numbers
+) -> None:
+    """How many stretches every text has: as many as fill it, at most `parts`; 0 in place of 1."""
+    for row in range(len(counts)):
+        at, end = offsets[row], offsets[row + 1]
+        while at < end and counts[row] < parts:
+            at = walk(data, at, end, characters)
+            counts[row] += 1
+        if counts[row] == 1:
+            counts[row] = 0
+
+
+@njit(cache=True)
+def cut_stretches(
+    offsets: Numbers, data: Bytes, characters: int, counts: Numbers, spans: Numbers
+) -> None:
+    """Where every stretch begins and stops; none begins before the one before it stops."""
+    line = 0
+    for row in range(len(counts)):
+        start, end, after = offsets[row], offsets[row + 1], offsets[row]
+        for part in range(counts[row]):
+            at = start + (end - start) * part // counts[row]
+            if part:
+                at = word(data, max(at, after), end)
+            after = walk(data, at, end, characters)
+            spans[line, 0, 0], spans[line, 0, 1] = at, after
+            line += 1
+
+
+@njit(cache=True)
+def word(data: Bytes, at: int, end: int) -> int:
+    """The place behind the next blank, or of the next character if there is none near."""
+    while at < end and data[at] & 0xC0 == 0x80:
+        at += 1
+    for ahead in range(at, min(end, at + SEEK)):
+        if data[ahead] <= SPACE:
+            return ahead + 1
+    return at
 
 
 @njit(cache=True)
@@ -65,11 +134,12 @@ def walk(data: Bytes, at: int, end: int, characters: int) -> int:
 def copy_rows(
     data: Bytes, spans: Numbers, places: Numbers, out: Bytes, letters: npt.NDArray[np.bool_]
 ) -> None:
-    """Both parts of every text, a space between them, in one line."""
+    """The stretches of every text, spaces between them, in one line."""
+    parts = spans.shape[1]
     for row in range(len(spans)):
         to = places[row]
-        for part in (0, 2):
-            for at in range(spans[row, part], spans[row, part + 1]):
+        for part in range(parts):
+            for at in range(spans[row, part, 0], spans[row, part, 1]):
                 byte = data[at]
                 if byte < SPACE or byte == DELETE:
                     byte = np.uint8(SPACE)
@@ -79,7 +149,7 @@ def copy_rows(
                     out[to - 3] = SPACE
                 out[to] = byte
                 to += 1
-            out[to] = SPACE if part == 0 else NEWLINE
+            out[to] = SPACE if part < parts - 1 else NEWLINE
             to += 1
 
 

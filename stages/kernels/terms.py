@@ -3,6 +3,10 @@
 A token is a word, a mark of punctuation or, in scripts that write no spaces, a letter; white space
 parts tokens and is none. So a term matches whole words only where words are parted at all. Cost
 is one look-up per token for any number of terms; entries are 64-bit hashes of prefixes of terms.
+
+What is written together with a word without being of it does not hide it: the vowel points and the
+long stroke of Arabic and Hebrew, invisible characters (soft hyphen, joiners, variation selectors), the
+article and one-letter words of Arabic before it, the particles of Korean behind it.
 """
 
 from collections.abc import Sequence
@@ -21,7 +25,6 @@ from stages.kernels.hashing import (
     Bytes,
     Hashes,
     Offsets,
-    hash_bytes,
     mix,
     string_buffers,
 )
@@ -31,6 +34,23 @@ Table: TypeAlias = npt.NDArray[np.uint32]
 
 ALONE, CLASS = np.uint32(SINGLE | PUNCTUATION), np.uint32((1 << CLASS_BITS) - 1)
 GOES_ON = -1  # the lists of a prefix that is not a term itself
+TATWEEL = (
+    0x640  # the long stroke; other points that fold away (see `characters.table`) are no letters
+)
+ACCENTS = (0x300, 0x36F)  # fold away too, but are letters here: `coco` is not `cocô`
+
+# And, so, in, as, for; the article, alone and behind them. Before terms of three letters and more.
+_ARABIC = "و ف ب ك ل ال وال فال بال كال لل ولل"
+# Of subject, topic, object, possession, place, direction, company, limit, plural, quotation, copula.
+# Behind terms of two syllables and more.
+_KOREAN = (
+    "이 가 은 는 을 를 의 에 에는 에서 에서는 에도 에게 한테 로 으로 와 과 랑 이랑 도 만 까지 부터 보다 처럼 나 이나 "
+    "들 들이 들은 들을 들의 들도 라고 이라고 라는 이라는 이다 입니다"
+)
+ATTACHED = (  # to which terms, what, whether before them
+    (r"^\p{Arabic}{3}", tuple(_ARABIC.split()), True),
+    (r"\p{Hangul}{2}$", tuple(_KOREAN.split()), False),
+)
 
 
 class Terms:
@@ -39,6 +59,7 @@ class Terms:
     def __init__(self, lists: Sequence[pa.Array]) -> None:
         every = pc.utf8_normalize(pa.concat_arrays(lists), "NFC")
         kinds = np.repeat(np.arange(len(lists)), [len(terms) for terms in lists])
+        every, kinds = _attached(every, kinds)
         self.lists = len(lists)
         self.keys, self.kinds = _build(*_lower(every), table(), kinds)
 
@@ -51,6 +72,20 @@ class Terms:
             *_lower(column), table(), self.keys, self.kinds, self.lists
         )
         return found
+
+
+def _attached(terms: pa.Array, kinds: Counts) -> tuple[pa.Array, Counts]:
+    """The terms and, behind all of them, those forms of them that are written with other words."""
+    forms, lists = [terms], [kinds]
+    for pattern, parts, before in ATTACHED:
+        found = pc.match_substring_regex(terms, pattern)
+        some, own = terms.filter(found), kinds[found.to_numpy(zero_copy_only=False)]
+        for part in parts if len(some) else ():
+            own_form = pa.scalar(part, some.type)
+            pair = (own_form, some) if before else (some, own_form)
+            forms.append(pc.binary_join_element_wise(*pair, pa.scalar("", some.type)))
+            lists.append(own)
+    return pa.concat_arrays(forms), np.concatenate(lists)
 
 
 def _lower(column: pa.Array) -> tuple[Offsets, Bytes]:
@@ -67,6 +102,9 @@ def _tokens(data: Bytes, at: int, end: int, classes: Table, out: Hashes) -> tupl
         point, length = decode(data, at, end)
         kind = classes[point] & CLASS
         mark = kind & MARK != 0
+        if point == TATWEEL or (mark and _invisible(point, classes)):
+            at += length
+            continue
         single = kind & ALONE != 0
         space = kind & SPACE != 0
         if h and not mark and (alone or single or space):
@@ -84,6 +122,13 @@ def _tokens(data: Bytes, at: int, end: int, classes: Table, out: Hashes) -> tupl
         out[many] = mix(h)
         many += 1
     return many, words
+
+
+@njit(cache=True, inline="always")
+def _invisible(point: np.uint32, classes: Table) -> bool:
+    """Whether a mark is neither an accent nor a vowel of a word."""
+    accent = ACCENTS[0] <= point <= ACCENTS[1]
+    return bool(classes[point] >> np.uint32(CLASS_BITS) == 0 and not accent)
 
 
 @njit(cache=True)
@@ -156,20 +201,3 @@ def _count(
                 hits[text, found] += 1
             at = after
     return hits, words
-
-
-@njit(cache=True)
-def covered(offsets: Offsets, data: Bytes, domains: Hashes) -> npt.NDArray[np.bool_]:
-    """Which host names are one of the domains, or end in a dot and one; domains by sorted hash."""
-    out = np.zeros(len(offsets) - 1, np.bool_)
-    for host in range(len(out)):
-        stop = offsets[host + 1]
-        for start in range(offsets[host], stop):
-            if start != offsets[host] and data[start - 1] != 46:  # "."
-                continue
-            found = hash_bytes(data, start, stop, np.uint64(0))
-            at = np.searchsorted(domains, found)
-            if at < len(domains) and domains[at] == found:
-                out[host] = True
-                break
-    return out

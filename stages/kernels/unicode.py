@@ -1,6 +1,7 @@
-"""Writes `characters.npz`, the Unicode table of the kernels: `python -m stages.kernels.unicode`.
+"""Writes `characters.npz` and `scripts.txt`, the Unicode tables of the kernels.
 
-A file, because a table made by the running Python would give other results on the next Python.
+Run as `python -m stages.kernels.unicode`. Files, because tables made by the running Python would give
+other results on the next Python.
 Needs the package `regex` (scripts, sentence terminals), which nothing needs at run time.
 Source: Unicode Character Database; the versions used are stored in the file.
 """
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from stages.codes import scripts_of
 from stages.kernels import characters as c
 
 LINE_ENDS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"  # those of str.splitlines
@@ -93,5 +95,25 @@ def _fold(point: int, kind: str) -> int:
     return ord(lower) if len(lower) == 1 else point
 
 
+def scripts() -> str:
+    """The lines of `scripts.txt`: a script and the ranges of its characters, in hexadecimal."""
+    import regex
+
+    used = sorted({script for many in scripts_of().values() for script in many} - {"Jpan"})
+    lines = []
+    for name, kinds in {**{name: (name,) for name in used}, "Jpan": ("Hira", "Kana")}.items():
+        pattern = regex.compile("[" + "".join(rf"\p{{Script={kind}}}" for kind in kinds) + "]")
+        points = [at for at in range(c.SIZE) if pattern.match(chr(at))]
+        starts = [at for at, before in zip(points, [-2, *points], strict=False) if at != before + 1]
+        stops = [at for at, after in zip(points, [*points[1:], -2], strict=True) if at + 1 != after]
+        ranges = (f"{a:x}-{b:x}" for a, b in zip(starts, stops, strict=True))
+        lines.append(" ".join([name, *ranges]))
+    return "\n".join(
+        [f"# Unicode {unicodedata.unidata_version}, regex {regex.__version__}", *lines, ""]
+    )
+
+
 if __name__ == "__main__":
-    np.savez_compressed(Path(__file__).with_name("characters.npz"), allow_pickle=False, **build())
+    home = Path(__file__).parent
+    np.savez_compressed(home / "characters.npz", allow_pickle=False, **build())
+    (home / "scripts.txt").write_text(scripts(), encoding="utf-8")

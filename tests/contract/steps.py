@@ -32,11 +32,15 @@ EXAMPLES: dict[str, Callable[[Path], Values]] = {
     "stages.keywords.KeywordFilter": lambda home: {
         "words": ("jumps over", "raposa"),
         "lists": str(home / "words.txt"),
+        "soft_words": ("a", "wörd"),
+        "soft_lists": str(home / "words.txt"),
     },
     "stages.keywords.UrlFilter": lambda home: {
         "words": ("cassino",),
         "domains": str(home / "words.txt"),
+        "subwords": ("0example",),
     },
+    "stages.toxicity.BadWords": lambda _: {"keep": 0.3},
     "stages.measure.Measure": lambda _: {"names": tuple(MEASURES)},
     "stages.mix.Balance": lambda _: {"by": "domain", "cap": 0.6},
     "stages.mix.Split": lambda _: {"part": (0.2, 0.7)},

@@ -1,17 +1,24 @@
 # ruff: noqa: RUF001 -- Chinese has its own comma
 import pickle
+from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import stages.codes
 import stages.language
 from stages.base import part
+from stages.codes import language_code, scripts_of
 from stages.config import dump_step, fingerprint, load_step
 from stages.errors import SpecError
-from stages.kernels.sample import sample
-from stages.language import LanguageFilter, default_model, load
+from stages.kernels.hashing import string_buffers
+from stages.kernels.sample import cut_rows, sample, stretches
+from stages.kernels.scripts import names, script_table
+from stages.kernels.stopwords import languages as with_stop_words
+from stages.language import LanguageFilter, MixedLanguage, ScriptFilter, default_model, load
 
 TEXTS = {
     "pt": "Todos os seres humanos nascem livres e iguais em dignidade e em direitos. São dotados de razão.",
@@ -76,20 +83,43 @@ def test_the_middle_of_a_long_text_is_looked_at():
 
 
 @settings(deadline=None)
-@given(texts=st.lists(st.text(max_size=60), max_size=5), characters=st.integers(1, 30))
-def test_a_sample_holds_the_beginning_and_the_middle_and_cuts_no_character(texts, characters):
-    lines, _ = sample(column(*texts), characters)
-    for text, line in zip(texts, lines.to_pylist(), strict=True):
-        shown = "".join(" " if c < " " or c == "\x7f" else c for c in text).replace("</s>", " /s>")
-        line = line.decode()
-        assert line[-1] == "\n"
+@given(
+    texts=st.lists(st.text(max_size=60), max_size=5),
+    characters=st.integers(1, 30),
+    parts=st.integers(1, 5),
+)
+def test_a_sample_is_stretches_in_order_that_cut_no_character(texts, characters, parts):
+    offsets, data = string_buffers(column(*texts))
+    spans = np.empty((len(texts), parts, 2), np.int64)
+    cut_rows(offsets, data, characters, spans)
+    lines, _ = sample(column(*texts), characters, parts)
+    for text, row, line in zip(texts, spans.tolist(), lines.to_pylist(), strict=True):
+        pieces = [data[start:stop].tobytes().decode() for start, stop in row]
+        shown = " ".join("".join(" " if c < " " or c == "\x7f" else c for c in p) for p in pieces)
+        assert line.decode().replace(" /s>", "</s>") == shown + "\n"
+        edges = [edge for span in row for edge in span]
+        assert edges == sorted(edges)
         if len(text) <= characters:
-            assert line[:-2] == shown
+            assert pieces == [text, *[""] * (parts - 1)]
         else:
-            head = characters - characters // 2
-            assert line[:head] == shown[:head]
-            assert line[head + 1 : -1] in shown[head:]
-            assert len(line) <= characters + 2
+            shares = [characters // parts + (part < characters % parts) for part in range(parts)]
+            assert pieces[0] == text[: shares[0]]
+            assert all(len(p) <= share for p, share in zip(pieces, shares, strict=True))
+
+
+@settings(deadline=None)
+@given(texts=st.lists(st.text(max_size=60), max_size=5), length=st.integers(1, 20))
+def test_stretches_lie_one_behind_the_other_and_short_texts_have_none(texts, length):
+    lines, letters, rows = stretches(column(*texts), length, 4)
+    for at, text in enumerate(texts):
+        own = [lines[line].as_py().decode()[:-1] for line in np.flatnonzero(rows == at)]
+        assert len(own) == (0 if len(text) <= length else min(4, -(-len(text) // length)))
+        assert all(len(piece) <= length for piece in own)
+        rest = text.translate({**dict.fromkeys(range(32), " "), 127: " "})
+        for piece in own:
+            assert piece.replace(" /s>", "</s>") in rest
+            rest = rest[rest.index(piece.replace(" /s>", "</s>")) + len(piece) :]
+    assert len(letters) == len(lines) == len(rows)
 
 
 @settings(deadline=None, max_examples=50)
@@ -169,3 +199,145 @@ def test_the_stage_travels_without_its_model_which_is_loaded_once():
         "dropped",
         "value",
     ]
+
+
+@pytest.mark.parametrize(
+    "label, code",
+    [
+        ("__label__pt", "pt"),
+        ("__label__por_Latn", "pt"),
+        ("glg_Latn", "gl"),
+        ("__label__cmn_Hani", "zh"),
+        ("__label__zho_Hant", "zh"),
+        ("__label__yue_Hant", "yue"),
+        ("__label__arb_Arab", "ar"),
+        ("__label__arz_Arab", "arz"),
+        ("__label__nob_Latn", "no"),
+        ("__label__nno_Latn", "nn"),
+        ("__label__als_Latn", "sq"),
+        ("__label__als", "als"),
+        ("__label__zxx_Zxxx", "und"),
+        ("__label__ayl_Arab", "ayl"),
+        ("__label__hq", "hq"),
+    ],
+)
+def test_labels_of_any_model_become_the_same_codes(label, code):
+    assert language_code(label) == code
+
+
+def test_every_code_of_stop_words_and_of_the_default_model_has_a_script():
+    known = {one.removeprefix("__label__") for one in load(default_model()).getLabels("strict")[0]}
+    assert {*known, *with_stop_words()} <= scripts_of().keys()
+    assert {one for many in scripts_of().values() for one in many} <= set(names())
+    text = Path(stages.codes.__file__).with_name("codes.txt").read_text("utf-8")
+    rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    longer = [code for row in rows for code in row[1].split(",") if code != "-"]
+    assert len(longer) == len(set(longer)), "a code of three letters means one language"
+
+
+def test_a_model_with_labels_of_language_and_script_gives_and_takes_codes(tmp_path):
+    import fasttext
+
+    lines = tmp_path / "lines.txt"
+    lines.write_text("__label__por_Latn a b c d\n__label__cmn_Hani A B C D\n" * 50)
+    path = str(tmp_path / "glot.bin")
+    fasttext.train_supervised(str(lines), dim=4, epoch=50, lr=1.0, thread=1, verbose=0).save_model(
+        path
+    )
+    stage = LanguageFilter(model=path, languages=("pt",), score=0.5)
+    stage.check()
+    assert stage(batch("a b", "A B"))["language"].to_pylist() == ["pt", "zh"]
+    with pytest.raises(SpecError, match=r"languages\[0\]: .*'por_Latn'; did you mean 'pt'"):
+        LanguageFilter(model=path, languages=("por_Latn",)).check()
+
+
+def test_a_language_has_a_bound_of_its_own():
+    stage = LanguageFilter(languages=("pt", "en"), score=0, scores={"pt": 1.0})
+    stage.check()
+    kept, dropped, _ = part(stage(batch(TEXTS["pt"], TEXTS["en"])))
+    assert kept["language"].to_pylist() == ["en"]
+    assert dropped["dropped"].to_pylist() == ["language.score"]
+    with pytest.raises(SpecError, match=r"scores\.es: 'es' is not one of `languages`"):
+        LanguageFilter(languages=("pt",), scores={"es": 0.5}).check()
+    with pytest.raises(SpecError, match=r"scores\.por: .*no language 'por'"):
+        LanguageFilter(scores={"por": 0.5}).check()
+    with pytest.raises(SpecError, match=r"scores"):
+        load_step({"stages.language.LanguageFilter": {"scores": {"pt": 70}}}, "here")
+
+
+SCRIPTS = [
+    ("Olá, mundo! 123 ½ 😀", "Latn", 1.0),
+    ("Привет, мир", "Cyrl", 1.0),
+    ("مرحبا بالعالم", "Arab", 1.0),
+    ("नमस्ते दुनिया", "Deva", 1.0),
+    ("中文字符", "Hani", 1.0),
+    ("日本語の文字です", "Jpan", 1.0),
+    ("안녕하세요 세계", "Hang", 1.0),
+    ("Γειά abcd", "Grek", 0.5),
+    ("ภาษาไทย", "Thai", 1.0),
+    ("12.5 / 99 😀", "Zyyy", 0.0),
+    ("", "Zyyy", 0.0),
+]
+
+
+def test_the_script_of_a_text_is_named_with_its_share():
+    out = ScriptFilter(of_language=False, share=0)(batch(*(text for text, _, _ in SCRIPTS)))
+    assert out["script"].to_pylist() == [script for _, script, _ in SCRIPTS]
+    assert out["script_share"].to_pylist() == pytest.approx(
+        [share for *_, share in SCRIPTS], abs=0.06
+    )
+    assert out["dropped"].null_count == len(SCRIPTS)
+
+
+def test_scripts_are_those_of_unicode():
+    import regex
+
+    for name in names()[1:]:
+        kinds = ("Hira", "Kana") if name == "Jpan" else (name,)
+        pattern = regex.compile("[" + "".join(rf"\p{{Script={kind}}}" for kind in kinds) + "]")
+        number = names().index(name)
+        for point in [*range(0, 0x3000, 7), *range(0x3000, 0x20000, 97)]:
+            assert (script_table()[point] == number) == bool(pattern.match(chr(point))), hex(point)
+
+
+def test_a_text_in_a_script_that_its_language_is_not_written_in_leaves():
+    rows = batch("Olá", "Привет", "namaste", "zdravo", "здраво", "漢字", "x")
+    codes = ["pt", "pt", "hi", "sr", "sr", "ja", None]
+    rows = rows.append_column("language", pa.array(codes, pa.string()))
+    assert ScriptFilter()(rows)["dropped"].to_pylist() == [
+        None,
+        "script.language",
+        "script.language",
+        *[None] * 4,
+    ]
+    assert ScriptFilter(scripts=("Cyrl",))(rows)["dropped"].to_pylist() == [
+        "script.not_wanted",
+        "script.language",
+        "script.not_wanted",
+        "script.not_wanted",
+        None,
+        "script.not_wanted",
+        "script.not_wanted",
+    ]
+    mixed = batch("Привет мир hello")
+    assert part(ScriptFilter(of_language=False, share=0.7)(mixed))[1]["dropped"].to_pylist() == [
+        "script.share"
+    ]
+    with pytest.raises(SpecError, match=r"scripts\[0\]: .*'Latin'; did you mean 'Latn'"):
+        ScriptFilter(scripts=("Latin",)).check()
+
+
+def test_a_text_in_two_languages_is_mixed_and_one_in_one_is_not():
+    pt, en = TEXTS["pt"] * 20, TEXTS["en"] * 20
+    rows = batch(pt, en, pt + " " + en, TEXTS["pt"], "")
+    labelled = LanguageFilter()(rows)
+    shares = MixedLanguage()(labelled)["other_language"].to_pylist()
+    assert shares[:2] == [0, 0]
+    assert 0.3 < shares[2] < 0.7
+    assert shares[3:] == [0, 0]
+    dropped = part(MixedLanguage(at_most=0.2)(labelled))[1]
+    assert (dropped["id"].to_pylist(), dropped["dropped"].to_pylist()) == (
+        ["2"],
+        ["language.mixed"],
+    )
+    assert dropped["value"].to_pylist() == [shares[2]]
