@@ -1,7 +1,9 @@
 """Bring text to one form before anything judges it."""
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -9,6 +11,13 @@ import pyarrow.compute as pc
 
 from stages.base import Batch, Stage, replace
 from stages.kernels.normalize import Form, squeeze
+from stages.repair import EMOJI, MARKED, decode_again, mojibake, unmark
+
+Repair: TypeAlias = Callable[[pa.Array], pa.Array]
+
+ROUNDS = 8  # repairs of repairs: what was encoded more often than that was no accident
+# Apostrophes and quotation marks of all kinds, hyphens and dashes; not primes and the minus sign.
+ASCII = {"[‘’‚‛‹›]": "'", "[“”„‟«»]": '"', "[‐‑‒–]": "-", "[—―]": "--"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +58,86 @@ def normalize(column: pa.Array, form: Form = "NFC") -> pa.Array:
         clean = pc.replace_with_mask(clean, pa.array(changed), again)
         rows = rows[unsure]
     return clean
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanText(Stage):
+    """Undo what careless extraction and wrong decoding did to a text; put it before NormalizeText.
+
+    NormalizeText removes characters that broken text is repaired from. Whatever is no accident stays:
+    code, formulas, tables, texts about HTML (see `stages.repair`). A text that was cleaned once stays
+    as it is; one that is still not at rest after eight rounds of repair was made to be so, and is left
+    as it came.
+
+    `html`: tags of prose that were left in it (`fim.<br>Outro`) become line ends or nothing, entities
+    with a semicolon (`&nbsp;`, `&#39;`, `&amp;quot;`) their characters. `mojibake`: UTF-8 that was read
+    as Windows-1252, Latin-1 or Windows-1251 (`informaÃ§Ã£o`, `itâ€™s`) is repaired by ftfy, only in
+    documents in which a scan finds such pairs of characters. `punctuation`: `ascii` makes curly and
+    angle quotation marks and dashes plain ones. `emoji`: `remove` takes out what is shown as a picture;
+    signs such as ✔ and ™ stay. `lower`: all letters in lower case.
+    """
+
+    rewrites = True
+
+    html: bool = True
+    mojibake: bool = True
+    punctuation: Literal["keep", "ascii"] = "keep"
+    emoji: Literal["keep", "remove"] = "keep"
+    lower: bool = False
+
+    def __call__(self, batch: Batch) -> Batch:
+        return replace(batch, "text", settle(batch.column("text"), self._once))
+
+    def _once(self, column: pa.Array) -> pa.Array:
+        """One round over the texts."""
+        if self.lower:
+            column = pc.utf8_lower(column)
+        if self.emoji == "remove":
+            column = _substituted(column, {EMOJI: ""})
+        if self.punctuation == "ascii":
+            column = _substituted(column, ASCII)
+        if self.html:
+            column = _repaired(column, MARKED, unmark)
+        if self.mojibake:
+            column = _repaired(column, mojibake(), decode_again)
+        return column
+
+
+def settle(column: pa.Array, repair: Repair) -> pa.Array:
+    """The texts, repaired until nothing changes; those that never come to rest as they were."""
+    first, rows = column, np.arange(len(column))
+    for _ in range(ROUNDS):
+        before = column.take(pa.array(rows)) if len(rows) < len(column) else column
+        after = repair(before)
+        moved = pc.not_equal(before, after).to_numpy(zero_copy_only=False)
+        rows = rows[moved]
+        if not len(rows):
+            return column
+        column = _put(column, rows, after.filter(pa.array(moved)))
+    return _put(column, rows, first.take(pa.array(rows)))
+
+
+def _put(column: pa.Array, rows: np.ndarray, texts: pa.Array) -> pa.Array:
+    """The column with some rows replaced."""
+    mask = np.zeros(len(column), np.bool_)
+    mask[rows] = True
+    return pc.replace_with_mask(column, pa.array(mask), texts)
+
+
+def _repaired(column: pa.Array, pattern: str, repair: Callable[[str], str]) -> pa.Array:
+    """The texts, those in which the pattern is found repaired one by one."""
+    found = pc.match_substring_regex(column, pattern)
+    if not pc.any(found).as_py():
+        return column
+    texts = [repair(text) for text in column.filter(found).to_pylist()]
+    return pc.replace_with_mask(column, found, pa.array(texts, column.type))
+
+
+def _substituted(column: pa.Array, table: dict[str, str]) -> pa.Array:
+    """The texts with what each pattern finds replaced."""
+    for pattern, by in table.items():
+        found = pc.match_substring_regex(column, pattern)
+        if pc.any(found).as_py():
+            texts = pc.replace_substring_regex(column.filter(found), pattern, by)
+            column = pc.replace_with_mask(column, found, texts)
+    return column
