@@ -1,15 +1,19 @@
+# ruff: noqa: RUF001 -- confusable characters are what is made plain
 """Bring text to one form before anything judges it."""
 
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stages.base import Batch, Stage, replace
+from stages.base import Batch, Stage, drop, replace
+from stages.errors import SpecError
+from stages.kernels.hashing import string_buffers
 from stages.kernels.normalize import Form, squeeze
 from stages.repair import EMOJI, MARKED, decode_again, mojibake, unmark
 
@@ -101,6 +105,72 @@ class CleanText(Stage):
         if self.mojibake:
             column = _repaired(column, mojibake(), decode_again)
         return column
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanLines(Stage):
+    """Cut lines that are no text, and drop documents of little else. Lines end at `\\n`.
+
+    Phrases are known in 28 languages, whatever their case and accents, and only in lines of at most
+    300 characters: whole lines (`Leia mais`), fields of menus (`Home | Über uns | Kontakt`), and
+    sentences that only a notice has (`este site usa cookies`), not words: a text on cookies keeps its
+    lines. `stages/kernels/boilerplate_phrases.txt` lists them. Lines that look like code stay. A line that is cut takes the empty line
+    behind it along; texts without one stay as they are, and so does a text that was cleaned once.
+
+    Column `cut`: the share of characters that was in lines cut. Reasons: `lines.empty` (nothing is
+    left), `lines.max_cut`, with that share; a dropped document keeps the text it came with.
+    """
+
+    rewrites = True
+
+    policy: bool = True  # notices on cookies; names of policies and terms alone on a line
+    javascript: bool = True  # `please enable JavaScript`, `your browser is not supported`
+    lorem_ipsum: bool = True  # the filler text itself, not its name
+    navigation: bool = True  # menus, paths (`Home > News`), `skip to content`, `back to top`
+    social: bool = True  # sharing, following, subscribing, logging in, comments, `read more`
+    copyright: bool = True  # `© 2024`, `all rights reserved`, `powered by`
+    symbols: bool = True  # four symbols or more to a letter in ten; not code, formulas, underlining
+    max_cut: float | None = 0.5  # share of characters cut above which a document leaves
+
+    @property
+    def adds(self) -> tuple[pa.Field, ...]:
+        """The share of characters that was cut."""
+        return (pa.field("cut", pa.float64(), nullable=False),)
+
+    def check(self) -> None:
+        """Refuse a share that is none."""
+        if self.max_cut is not None and not 0 <= self.max_cut <= 1:
+            raise SpecError(f"max_cut: expected 0 to 1, or null for off, got {self.max_cut}")
+
+    @cached_property
+    def kinds(self) -> int:
+        """The kinds of lines to cut, as the kernel takes them."""
+        from stages.kernels.cut import KINDS
+
+        return sum(bit for name, bit in KINDS.items() if getattr(self, name))
+
+    def __call__(self, batch: Batch) -> Batch:
+        from stages.kernels.characters import table
+        from stages.kernels.cut import cut, plan
+
+        offsets, data = string_buffers(batch.column("text"))
+        rows = batch.num_rows
+        out = np.empty(offsets[-1] - offsets[0], np.uint8)
+        ends = np.zeros(rows + 1, np.int64)
+        gone, total = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
+        cut(data, offsets, table(), plan(self.kinds), out, ends, gone, total)
+        left = pa.py_buffer(out[: ends[-1]])
+        texts = pa.LargeStringArray.from_buffers(rows, pa.py_buffer(ends), left)
+        share = gone / np.maximum(total, 1)
+        empty = (gone > 0) & (np.diff(ends) == 0)
+        over = share > (1 if self.max_cut is None else self.max_cut)
+        leaves = empty | over
+        if leaves.any():
+            texts = pc.if_else(pa.array(leaves), batch.column("text"), texts)
+        batch = replace(replace(batch, "text", texts), "cut", pa.array(share))
+        reasons = pa.array(["lines.empty", "lines.max_cut"])
+        why = reasons.take(pa.array(np.where(empty, 0, 1), mask=~leaves))
+        return drop(batch, why, values=pa.array(share, mask=~leaves))
 
 
 def settle(column: pa.Array, repair: Repair) -> pa.Array:

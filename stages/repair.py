@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 -- confusable characters are what is repaired
 """Undoing what careless extraction and wrong decoding leave in text, one document at a time."""
 
 import re
@@ -20,7 +21,8 @@ TAG = re.compile(
 )
 RUN = re.compile(rf"(?:{TAG.pattern})+", re.IGNORECASE | re.ASCII)
 BLOCK = re.compile(
-    rf"[ \t]*+(?=</?(?:{BLOCKS})[\s/>])(?:{TAG.pattern})[ \t]*+\n?", re.IGNORECASE | re.ASCII
+    rf"(?<![ \t])[ \t]*+(?=</?(?:{BLOCKS})[\s/>])(?:{TAG.pattern})[ \t]*+\n?",
+    re.IGNORECASE | re.ASCII,
 )
 MARKUP = re.compile(r"<[A-Za-z/!?]")
 ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,31});")
