@@ -50,6 +50,8 @@ ABOUT = {
     WORD_HASHES: "one hash for each word, of its form in lower case without accents, any run of "
     "digits taken for one 0 and what joins its parts (`don't`, `3.5`) left out",
 }
+# Languages that write ordinals as a number with a full stop.
+ORDINAL_LANGUAGES = tuple("bs cs da de et fi fo hr hu is lv nb nn no pl sk sl sr tr".split())
 COUNTS = ("characters", "bytes", "words", "stop_words", "lines")
 
 
@@ -142,10 +144,21 @@ class Measure(Stage):
         lists = _lists(batch) if "stop_words" in self.names else np.zeros(0, np.int64)
         tallies = np.zeros(len(languages()), np.int64)
         stretches = words_of(
-            data, offsets, table(), self.longest, stop_table(), lists, tallies, folded, out
+            data, offsets, table(), self.longest, stop_table(), lists, _customs(batch), tallies, folded, out
         )
         values = pa.array(folded[: stretches[-1]].copy())
         return pa.LargeListArray.from_arrays(pa.array(stretches), values)
+
+
+def _customs(batch: Batch) -> np.ndarray:
+    """How the language of each row writes words, as bits; 0 where it is not known."""
+    from stages.kernels.words import HYPHENS, ORDINALS
+
+    if "language" not in batch.schema.names:
+        return np.zeros(batch.num_rows, np.uint8)
+    customs = {**dict.fromkeys(ORDINAL_LANGUAGES, ORDINALS), "en": HYPHENS}
+    named = batch.column("language").to_pylist()
+    return np.array([customs.get(name, 0) for name in named], np.uint8)
 
 
 def _lists(batch: Batch) -> np.ndarray:

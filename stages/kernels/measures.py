@@ -11,7 +11,7 @@ from stages.kernels import words as wd
 from stages.kernels.characters import Bytes, Table, decode
 from stages.kernels.lines import measure_lines
 from stages.kernels.ngrams import measure_ngrams
-from stages.kernels.stopwords import count_stop_words
+from stages.kernels.stopwords import Stops, count_stop_words
 from stages.kernels.words import Hashes, Numbers, cut
 
 Rows: TypeAlias = npt.NDArray[np.float64]
@@ -70,8 +70,9 @@ def words_of(
     offsets: Numbers,
     table: Table,
     longest: int,
-    stops: tuple[Hashes, Numbers, Hashes],
+    stops: Stops,
     languages: Numbers,
+    customs: Bytes,
     tallies: Numbers,
     folded: Hashes,
     out: Rows,
@@ -86,12 +87,14 @@ def words_of(
     for row in range(len(offsets) - 1):
         room = max(room, offsets[row + 1] - offsets[row])
     hashes, ends = np.empty(room, np.uint64), np.empty(room + 1, np.int64)
-    counts, grams = np.zeros(7, np.int64), np.zeros(9, np.int64)
-    seen = np.zeros(len(stops[0]), np.uint8)
+    counts, grams = np.zeros(wd.COUNTS, np.int64), np.zeros(9, np.int64)
+    seen = np.zeros(len(stops[1]), np.uint8)
     stretches = np.zeros(len(offsets), np.int64)
     for row in range(len(offsets) - 1):
         start, end = offsets[row], offsets[row + 1]
-        tokens = cut(data, start, end, table, hashes, ends, folded[stretches[row] :], counts)
+        tokens = cut(
+            data, start, end, table, customs[row], hashes, ends, folded[stretches[row] :], counts
+        )
         words, all_tokens = counts[wd.WORDS], max(1, tokens)
         stretches[row + 1] = stretches[row] + (words if len(folded) else 0)
         out[row, 0] = words

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stages.kernels.hashing import mix
 from stages.kernels.words import Hashes, Numbers
 
 Places: TypeAlias = npt.NDArray[np.int32]
@@ -55,49 +54,64 @@ def measure_ngrams(
     out[:] = 0
     left = max(0, tokens - 1)
     places = np.arange(left).astype(np.int32)
-    slots = np.empty(left, np.int32)
-    keys = np.empty(table_size(left), np.uint64)
-    counts = np.empty(len(keys), np.int32)
+    numbers = np.empty(left, np.int32)
+    heads = np.empty(table_size(left), np.int32)
+    keys, counts = np.empty(left + 1, np.uint64), np.empty(left + 1, np.int32)
     for n in range(2, longest + 1):
         if not left:
             break
-        _count(hashes, places, left, n, keys, counts, slots)
+        _count(hashes, places, left, n, heads, keys, counts, numbers)
         if n <= TOP[-1]:
-            out[n - 2] = _top(ends, places, left, n, counts, slots)
+            out[n - 2] = _top(ends, places, left, n, counts, numbers)
         else:
-            out[n - 2] = _duplicate(ends, places, left, n, counts, slots)
-        left = _narrow(places, left, counts, slots)
+            out[n - 2] = _duplicate(ends, places, left, n, counts, numbers)
+        left = _narrow(places, left, counts, numbers)
 
 
 @njit(cache=True)
 def _count(
-    hashes: Hashes, places: Places, left: int, n: int, keys: Hashes, counts: Places, slots: Places
+    hashes: Hashes,
+    places: Places,
+    left: int,
+    n: int,
+    heads: Places,
+    keys: Hashes,
+    counts: Places,
+    numbers: Places,
 ) -> None:
-    """Count the n-grams at the places; `slots` says where in `counts`."""
+    """Number the n-grams at the places from 1 on, in `numbers`, and count each, in `counts`.
+
+    `heads` is a hash table of numbers: a quarter of the bytes of one of keys and counts, so that it
+    stays in the nearest cache for most texts.
+    """
     size = table_size(left)
     mask = np.uint64(size - 1)
-    keys[:size] = 0
+    heads[:size] = 0
+    many = np.int32(0)
     for j in range(left):
         at = places[j]
         key = hashes[at]
         for k in range(1, n):
             key = key * STEP + hashes[at + k]
-        key = mix(key) | np.uint64(1) << np.uint64(63)
-        slot = find(keys, mask, key)
-        if keys[slot] == 0:
-            keys[slot] = key
-            counts[slot] = 0
-        counts[slot] += 1
-        slots[j] = slot
+        slot = key & mask
+        while heads[slot] and keys[heads[slot]] != key:
+            slot = (slot + np.uint64(1)) & mask
+        number = heads[slot]
+        if number == 0:
+            many += np.int32(1)
+            number = many
+            heads[slot], keys[number], counts[number] = number, key, 0
+        counts[number] += 1
+        numbers[j] = number
 
 
 @njit(cache=True)
-def _top(ends: Numbers, places: Places, left: int, n: int, counts: Places, slots: Places) -> int:
+def _top(ends: Numbers, places: Places, left: int, n: int, counts: Places, numbers: Places) -> int:
     """Characters in all occurrences of the most frequent n-gram, the first seen of several."""
     best, first = 1, 0
     for j in range(left):
-        if counts[slots[j]] > best:
-            best, first = counts[slots[j]], places[j]
+        if counts[numbers[j]] > best:
+            best, first = counts[numbers[j]], places[j]
     if best == 1:
         return 0
     length: int = ends[first + n] - ends[first] + n - 1
@@ -106,29 +120,29 @@ def _top(ends: Numbers, places: Places, left: int, n: int, counts: Places, slots
 
 @njit(cache=True)
 def _duplicate(
-    ends: Numbers, places: Places, left: int, n: int, counts: Places, slots: Places
+    ends: Numbers, places: Places, left: int, n: int, counts: Places, numbers: Places
 ) -> int:
     """Characters in n-grams seen before, none counted twice. Leaves counts of the seen negative."""
     characters, free = 0, 0
     for j in range(left):
         at = places[j]
-        if at < free or counts[slots[j]] == 1:
+        if at < free or counts[numbers[j]] == 1:
             continue
-        if counts[slots[j]] < 0:
+        if counts[numbers[j]] < 0:
             characters += ends[at + n] - ends[at]
             free = at + n
         else:
-            counts[slots[j]] = -counts[slots[j]]
+            counts[numbers[j]] = -counts[numbers[j]]
     return characters
 
 
 @njit(cache=True)
-def _narrow(places: Places, left: int, counts: Places, slots: Places) -> int:
+def _narrow(places: Places, left: int, counts: Places, numbers: Places) -> int:
     """Keep the places where an (n+1)-gram may be repeated; how many there are."""
     kept = 0
     for j in range(left - 1):
         here, after = places[j], places[j + 1]
-        if after == here + 1 and abs(counts[slots[j]]) > 1 and abs(counts[slots[j + 1]]) > 1:
+        if after == here + 1 and abs(counts[numbers[j]]) > 1 and abs(counts[numbers[j + 1]]) > 1:
             places[kept] = here
             kept += 1
     return kept
