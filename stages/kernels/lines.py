@@ -19,7 +19,8 @@ from stages.kernels.words import (
 )
 
 RETURN = 13
-# What an item of a list begins with, beside the hyphen: • ‣ ▶ ◀ ◦ ■ □ ▪ ▫ –
+# What an item of a list begins with, beside the hyphen: • ‣ ▶ ◀ ◦ ■ □ ▪ ▫ and
+# the en dash.
 BULLETS = (0x2022, 0x2023, 0x25B6, 0x25C0, 0x25E6, 0x25A0, 0x25A1, 0x25AA, 0x25AB, 0x2013)
 SHORT = 30  # characters of a short line, as FineWeb has it
 
@@ -27,7 +28,8 @@ SHORT = 30  # characters of a short line, as FineWeb has it
 # lines and paragraphs and the characters in them; paragraphs; characters and line feeds of the text.
 ALL, LINES, BULLETED, TRAILING, PUNCTUATED, SHORTS, REPEATS, REPEATED = range(8)
 PARAGRAPHS, PARAGRAPH_REPEATS, PARAGRAPH_REPEATED, LINE_CHARACTERS, LINE_FEEDS = range(8, 13)
-COUNTS = 13
+FIRST, SECOND, THIRD = range(13, 16)  # characters of the longest three lines
+COUNTS = 16
 
 
 @njit(cache=True)
@@ -51,6 +53,8 @@ def measure_lines(
         at, code, length, blank = _line(data, at, end, table, repeats, counts)
         counts[ALL] += 1
         counts[LINES] += not blank
+        if not blank and length > counts[THIRD]:
+            _rank(length, counts)
         if repeats:
             hashes[lines] = np.uint64(0) if blank else code
             lengths[lines] = length
@@ -63,6 +67,15 @@ def measure_lines(
                 hashes[kept], lengths[kept] = hashes[line], lengths[line]
                 kept += 1
         counts[REPEATS], counts[REPEATED] = _repeats(hashes, lengths, kept)
+
+
+@njit(cache=True)
+def _rank(length: int, counts: Numbers) -> None:
+    """Put a line that is longer than the third among the longest three."""
+    counts[THIRD] = length
+    for place in (THIRD, SECOND):
+        if counts[place] > counts[place - 1]:
+            counts[place - 1], counts[place] = counts[place], counts[place - 1]
 
 
 @njit(cache=True)
@@ -102,13 +115,13 @@ def _line(
     here = stop
     while here > behind and (data[here - 1] >= 0x80 or table[data[here - 1]] & SPACE):
         here -= 1
+    blank = here == start
     dots = 3 if last_point == ELLIPSIS and here == behind else 0
     if here > behind:
         last = table[data[here - 1]] & CLASS
         while dots < 3 and here > start and data[here - 1] == DOT:
             dots += 1
             here -= 1
-    blank = last == 0 and here == start
     counts[TRAILING] += dots >= 3
     counts[PUNCTUATED] += last & TERMINAL != 0
     counts[SHORTS] += not blank and length <= SHORT

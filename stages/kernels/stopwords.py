@@ -57,7 +57,7 @@ def _hash(word: str) -> np.uint64:
     data = np.frombuffer(word.encode(), np.uint8)
     hashes, ends = np.zeros(len(data), np.uint64), np.zeros(len(data) + 1, np.int64)
     counts = np.zeros(COUNTS, np.int64)
-    tokens = cut(data, 0, len(data), table(), 0, hashes, ends, hashes[:0], counts)
+    tokens = cut(data, 0, len(data), table(), 0, hashes, ends, hashes[:0], ends[:0], counts)
     assert tokens == 1, f"stop word {word!r} is not one word"
     found: np.uint64 = hashes[0]
     return found
@@ -71,10 +71,11 @@ def count_stop_words(
     stops: Stops,
     seen: Bytes,
     tallies: Numbers,
-) -> int:
-    """How many different stop words of the language there are, or of the language that has most.
+) -> tuple[int, int]:
+    """How many different stop words of the language there are, and how many in all.
 
-    `seen` (one entry per number of a word) and `tallies` (one per language) are scratch.
+    Where the language is not known, those of the language that has most different ones in the text.
+    `seen` (one entry per number of a word) and `tallies` (two per language) are scratch.
     """
     sieve, keys, numbers, bits = stops
     mask = np.uint64(len(keys) - 1)
@@ -84,10 +85,14 @@ def count_stop_words(
         if not sieve[hashes[at] >> SIEVE]:
             continue
         slot = find(keys, mask, hashes[at])
-        if keys[slot] == 0 or seen[numbers[slot]]:
+        if keys[slot] == 0:
             continue
+        new = not seen[numbers[slot]]
         seen[numbers[slot]] = 1
-        for bit in range(len(tallies)):
-            tallies[bit] += np.int64(bits[slot] >> np.uint64(bit) & np.uint64(1))
-    most: int = tallies[language] if language >= 0 else tallies.max()
-    return most
+        for bit in range(len(tallies)) if language == ANY else range(language, language + 1):
+            has = np.int64(bits[slot] >> np.uint64(bit) & np.uint64(1))
+            tallies[bit, 0] += has * new
+            tallies[bit, 1] += has
+    if language == ANY:
+        language = int(tallies[:, 0].argmax())
+    return tallies[language, 0], tallies[language, 1]

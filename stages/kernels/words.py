@@ -26,6 +26,7 @@ Numbers: TypeAlias = npt.NDArray[np.int64]
 
 CLASS = np.uint32((1 << CLASS_BITS) - 1)
 BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
+STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
 ZERO, NEWLINE, NUMBER_SIGN, DOT, ELLIPSIS = 48, 10, 35, 46, 0x2026
 HYPHEN, SLASH, COLON, COMMA = 45, 47, 58, 44
 CURLY_APOSTROPHE, MIDDLE_DOT = 0x2019, 0xB7
@@ -61,6 +62,7 @@ def cut(
     hashes: Hashes,
     ends: Numbers,
     folded: Hashes,
+    word_ends: Numbers,
     counts: Numbers,
 ) -> int:
     """Cut bytes `start` to `end` into tokens, the words and the marks between them; how many.
@@ -70,7 +72,7 @@ def cut(
 
     - `- / . @ \\ ^ | ~ +` before it, if no other word touches them: `--all`, `/usr`, `.profile`;
       and behind it before a space, but for the full stop: `usr/`, `C++`;
-    - `_ & ' @ \\ ^ | + ( [`, `’`, `·` between two words; a full stop, but not in `end.Start`; a
+    - `_ & ' @ \\ ^ | + ( [`, a curly apostrophe and `·` between two words; a full stop, but not in `end.Start`; a
       hyphen behind a letter, but not (`HYPHENS`) in `well-known`; a comma between digits; a slash or
       colon before a digit;
     - a full stop behind a single capital, and (`ORDINALS`) behind a number: `J.`, `3.`;
@@ -79,16 +81,16 @@ def cut(
     Any other visible character is a token of its own; a run of the same one of those that cling, or
     of `…`, is one. In the main these are the cuts of spaCy's blank tokenizers.
 
-    `hashes[i]` is the exact hash of token i, `ends[i + 1]` the characters in tokens 0 to i; both may
-    be empty, if nobody asks. Of words only, in order, `folded` gets the hash of the folded form (see
-    `characters.table`; marks are left out, a run of digits is one 0), unless it is empty. `counts` is
-    overwritten.
+    `hashes[i]` is the exact hash of token i, `ends[i + 1]` the characters in tokens 0 to i. Of words
+    only, in order, `folded` gets the hash of the folded form (see `characters.table`; marks are left
+    out, a run of digits is one 0), and `word_ends[i + 1]` the characters in words 0 to i. What is
+    empty is not asked for: `hashes` with `ends`, `folded`, `word_ends`. `counts` is overwritten.
     """
     counts[:] = 0
     tokens, at, characters, free = 0, start, 0, start
     newlines, words, letters, alphabetics, capitals, longest = 0, 0, 0, 0, 0, 0
-    if len(ends):
-        ends[0] = 0
+    for sums in (ends, word_ends):
+        sums[:1] = 0
     while at < end:
         point, size = decode(data, at, end)
         kind = table[point]
@@ -97,16 +99,17 @@ def cut(
             characters += 1
             at += size
             continue
-        stop = at
+        first, stop = at, at
         if kind & PUNCTUATION:
             stop = _clinging(data, at, end, table, at > start and free == at)
         if stop == at and kind & PUNCTUATION:
-            at, code, length = _mark(data, at, end, table, counts)
+            at, length, plain = _mark(data, at, end, table, counts)
         else:
-            first = at
-            at, code, length, seen, lower = _word(data, first, stop, end, table, customs, counts)
+            at, length, seen, lower, plain = _word(data, first, stop, end, table, customs, counts)
             if len(folded):
                 folded[words] = _fold(data, first, at, table)
+            if len(word_ends):
+                word_ends[words + 1] = word_ends[words] + length
             words += 1
             letters += length
             alphabetics += seen & ALPHABETIC != 0
@@ -115,7 +118,7 @@ def cut(
             free = at
         characters += length
         if len(hashes):
-            hashes[tokens] = code
+            hashes[tokens] = _hash(data, first, at, plain)
             ends[tokens + 1] = ends[tokens] + length
         tokens += 1
     counts[WORDS], counts[LETTERS], counts[ALPHABETICS] = words, letters, alphabetics
@@ -133,34 +136,60 @@ def _clinging(data: Bytes, at: int, end: int, table: Table, touched: bool) -> in
         if dots > 1:
             return at
         here += 1
-    if here == at or here == end or touched:
+    if here in (at, end) or touched:
         return at
     return here if not table[decode(data, here, end)[0]] & BREAKS else at
 
 
 @njit(cache=True)
+def _hash(data: Bytes, at: int, end: int, plain: bool) -> np.uint64:
+    """The hash of the characters from `at` to `end`; `plain`: all of them are ASCII."""
+    code = BASIS
+    if plain:
+        while at < end:
+            stop, packed = min(end, at + 8), np.uint64(0)
+            while at < stop:
+                packed = packed << np.uint64(8) | np.uint64(data[at])
+                at += 1
+            code = (code ^ packed) * STEP
+            code ^= code >> np.uint64(32)
+        return mix(code)
+    while at < end:
+        point, size = decode(data, at, end)
+        code = (code ^ np.uint64(point)) * PRIME
+        at += size
+    return mix(code)
+
+
+@njit(cache=True)
 def _word(
     data: Bytes, first: int, at: int, end: int, table: Table, customs: int, counts: Numbers
-) -> tuple[int, np.uint64, int, np.uint32, bool]:
+) -> tuple[int, int, np.uint32, bool, bool]:
     """The word of bytes `first` on, whose first letter is at `at`.
 
-    Where it ends, its hash, length, the classes in it together, and whether a letter is no capital.
+    Where it ends, its length, the classes in it together, whether a letter is no capital, whether
+    all of it is ASCII.
     """
-    code, length = BASIS, at - first
-    for here in range(first, at):
-        code = (code ^ np.uint64(data[here])) * PRIME
+    length, beyond = at - first, np.uint32(0)
     seen, lower = np.uint32(0), np.uint32(0)
     last, before = np.uint32(0), np.uint32(0)
     point, size = decode(data, at, end)
     kind = table[point] & CLASS
     while True:
-        code = (code ^ np.uint64(point)) * PRIME
         length += 1
         at += size
+        beyond |= point
         if not kind & MARK:
             before, last = last, kind
             seen |= kind
             lower |= kind & ~(kind >> np.uint32(7)) & np.uint32(ALPHABETIC)
+        here = at
+        while at < end and data[at] < 0x80 and not table[data[at]] & BREAKS and not last & SINGLE:
+            before, last = last, table[data[at]] & CLASS
+            seen |= last
+            lower |= last & ~(last >> np.uint32(7)) & np.uint32(ALPHABETIC)
+            at += 1
+        length += at - here
         if at >= end:
             break
         point, size = decode(data, at, end)
@@ -175,13 +204,15 @@ def _word(
             break
         if point == COLON and _is_url(data, first, at, end):
             stop = _url_end(data, at, end, table)
-            at, code, length = _take(data, at, stop, end, code, length)
+            at, length, points = _take(data, at, stop, end, length)
+            beyond |= points
             counts[URLS] += length
             break
         stop = _belonging(data, at, end, table, before, last, customs)
         if stop == at:
             break
-        at, code, length = _take(data, at, stop, end, code, length)
+        at, length, points = _take(data, at, stop, end, length)
+        beyond |= points
         last = np.uint32(0)
         if at >= end:
             break
@@ -189,20 +220,19 @@ def _word(
         kind = table[point] & CLASS
         if kind & BREAKS:
             break
-    return at, mix(code), length, seen, lower != 0
+    return at, length, seen, lower != 0, beyond < 0x80
 
 
 @njit(cache=True, inline="always")
-def _take(
-    data: Bytes, at: int, stop: int, end: int, code: np.uint64, length: int
-) -> tuple[int, np.uint64, int]:
-    """Take all characters up to `stop` into a hash and a length."""
+def _take(data: Bytes, at: int, stop: int, end: int, length: int) -> tuple[int, int, np.uint32]:
+    """Take all characters up to `stop` into a length; their bits together."""
+    points = np.uint32(0)
     while at < stop:
         point, size = decode(data, at, end)
-        code = (code ^ np.uint64(point)) * PRIME
         length += 1
         at += size
-    return at, code, length
+        points |= point
+    return at, length, points
 
 
 @njit(cache=True)
@@ -227,7 +257,7 @@ def _belonging(
         here += 1
     if here == at:
         here, clings = at + size, False
-        joins = point == CURLY_APOSTROPHE or point == MIDDLE_DOT
+        joins = point in (CURLY_APOSTROPHE, MIDDLE_DOT)
     after = table[decode(data, here, end)[0]] & CLASS if here < end else np.uint32(SPACE)
     if clings and after & SPACE:
         return here
@@ -253,7 +283,7 @@ def _joins(point: np.uint32, last: np.uint32, after: np.uint32, customs: int) ->
         return bool(last & ALPHABETIC != 0 and not (plain and customs & HYPHENS))
     if point == COMMA:
         return bool(last & DIGIT != 0 and after & DIGIT != 0)
-    return bool((point == SLASH or point == COLON) and after & DIGIT != 0)
+    return bool(point in (SLASH, COLON) and after & DIGIT != 0)
 
 
 @njit(cache=True)
@@ -261,7 +291,7 @@ def _is_url(data: Bytes, first: int, at: int, end: int) -> bool:
     """Whether the colon at `at` is that of `https://`."""
     if at + 3 > end or data[at + 1] != SLASH or data[at + 2] != SLASH:
         return False
-    for here in range(first, at):
+    for here in range(first, at):  # noqa: SIM110 -- numba knows no generators here
         if not (97 <= data[here] | 0x20 <= 122 or 48 <= data[here] <= 57):
             return False
     return True
@@ -299,27 +329,24 @@ def _fold(data: Bytes, at: int, end: int, table: Table) -> np.uint64:
 
 
 @njit(cache=True)
-def _mark(
-    data: Bytes, at: int, end: int, table: Table, counts: Numbers
-) -> tuple[int, np.uint64, int]:
-    """The mark that begins here: where it ends, its hash, its length."""
+def _mark(data: Bytes, at: int, end: int, table: Table, counts: Numbers) -> tuple[int, int, bool]:
+    """The mark that begins here: where it ends, its length, whether it is ASCII."""
     first, size = decode(data, at, end)
     runs = first == ELLIPSIS or (first < 0x80 and MANNERS[first] & CLINGS != 0)
-    code = (BASIS ^ np.uint64(first)) * PRIME
     at += size
-    run, length = 1, 1
+    run, length, beyond = 1, 1, first
     while at < end:
         point, size = decode(data, at, end)
         same = point == first and length == run and runs
         if not same and not table[point] & MARK:
             break
-        code = (code ^ np.uint64(point)) * PRIME
         run += same
         length += 1
         at += size
+        beyond |= point
     counts[NUMBER_SIGNS] += first == NUMBER_SIGN
     if first == ELLIPSIS:
         counts[ELLIPSES] += run
     elif first == DOT:
         counts[ELLIPSES] += run // 3
-    return at, mix(code), length
+    return at, length, beyond < 0x80
