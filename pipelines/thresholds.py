@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from math import floor, log10
+from math import ceil, floor, log10
 from typing import TypeAlias
 
 import numpy as np
@@ -142,10 +142,12 @@ def _proposal(
     then = []
     for name, low, high in step.rules:
         below, above = shares[name]
+        values = np.sort(columns[name])
+        last = len(values) - 1
         if below:
-            low = _round(float(np.quantile(columns[name], below, method="lower")), floor)
+            low = _round(values[min(last, _whole(below * len(values)))], floor)
         if above:
-            high = _round(float(np.quantile(columns[name], 1 - above, method="higher")), _ceiling)
+            high = _round(values[max(0, last - _whole(above * len(values)))], ceil)
         then.append((name, low, high))
         if below or above:
             bounds[name] = _bound(step.senses[name], low, high)
@@ -166,8 +168,9 @@ def _bound(sense: str, low: float, high: float) -> Bound:
     return high if sense == "at most" else low
 
 
-def _ceiling(value: float) -> int:
-    return -floor(-value)
+def _whole(many: float) -> int:
+    """How many documents may be lost."""
+    return floor(many + 1e-6)
 
 
 def _round(value: float, way: Callable[[float], int]) -> float:
@@ -175,7 +178,7 @@ def _round(value: float, way: Callable[[float], int]) -> float:
     if value == 0:
         return 0.0
     digits = 2 - floor(log10(abs(value)))
-    return way(round(value * 10.0**digits, 6)) / 10.0**digits
+    return way(round(float(value) * 10.0**digits, 6)) / 10.0**digits
 
 
 def _plain(bound: Bound) -> str:
