@@ -15,6 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from deploy import bounds
 from deploy.settings import own_packages, store_url
 
 Command = Callable[[str, Callable[[Any], int], str], argparse.ArgumentParser]
@@ -120,6 +121,8 @@ def _on_runs(command: Command) -> None:
     explain.add_argument("run", help="a run's id, a pipeline's name, or latest")
     explain.add_argument("document", help="its URL or id")
     explain.add_argument("--json", action="store_true", help="the whole story, as JSON")
+    about = "Derive bounds by language for each filter of a run, from what the run measured."
+    bounds.arguments(command("thresholds", bounds.derive, about))
     verify = command(
         "verify",
         _verify,

@@ -1,7 +1,7 @@
 """Stages that only compare measures with bounds: one rule, one field, one column, one reason."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_type_hints
@@ -34,10 +34,13 @@ class Filter(Stage):
     are inclusive; a rule set to None is off; of several broken rules the first field is the reason.
 
     `by_language`: other bounds for documents of a language (column `language`), as in
-    `{pt: {words: [40, null], stop_words: null}}`.
+    `{pt: {words: [40, null], stop_words: null}}`. `bateia thresholds` makes them from a run. A filter
+    whose own bounds mislead in a language has others (`NATIVE`): each of them holds where the column
+    is there, the rule has its default bound, and `by_language` does not name it.
     """
 
     family: ClassVar[str]
+    NATIVE: ClassVar[dict[str, dict[str, Bound]]] = {}
     mode: ClassVar[Mode] = "bateia"  # a filter with other definitions to offer makes it a field
 
     # other bounds for documents of a language
@@ -65,7 +68,26 @@ class Filter(Stage):
     @cached_property
     def rules_by_language(self) -> dict[str, tuple[tuple[str, float, float], ...]]:
         """The rules that hold for documents of each language that has its own."""
-        return {name: self._rules(own) for name, own in self.by_language.items()}
+        native = self.NATIVE if self.mode == "bateia" else {}
+        changed = self._changed
+        return {
+            name: self._rules(
+                {
+                    **{k: v for k, v in native.get(name, {}).items() if k not in changed},
+                    **self.by_language.get(name, {}),
+                }
+            )
+            for name in {**native, **self.by_language}
+        }
+
+    @property
+    def _changed(self) -> set[str]:
+        """The rules that were given other bounds than the filter's own: they hold everywhere."""
+        return {
+            f.name
+            for f in fields(self)
+            if f.name in self.senses and getattr(self, f.name) != f.default
+        }
 
     def _rules(self, own: Mapping[str, Bound]) -> tuple[tuple[str, float, float], ...]:
         bounds = {name: own.get(name, getattr(self, name)) for name in self.senses}
@@ -134,7 +156,8 @@ class Filter(Stage):
     ) -> Iterator[tuple[tuple[tuple[str, float, float], ...], np.ndarray]]:
         """The rules and the rows that they hold for."""
         rest = np.ones(batch.num_rows, np.bool_)
-        for language, rules in self.rules_by_language.items():
+        known = "language" in batch.schema.names
+        for language, rules in self.rules_by_language.items() if known else ():
             own = pc.equal(batch.column("language"), language)
             rows = pc.fill_null(own, False).to_numpy(zero_copy_only=False)
             rest &= ~rows

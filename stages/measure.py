@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -14,43 +13,89 @@ WORD_HASHES = "word_hashes"
 
 # name -> what it is. A share is a number from 0 to 1 unless said; a text without words, lines or
 # paragraphs measures 0 where there is nothing to divide by. Words and marks: `stages.kernels.words`.
+# `rps_...` is the quality signal of RedPajama-V2 (arXiv:2411.12372) that the measure is meant as.
 ABOUT = {
-    "characters": "code points",
+    "characters": "code points; ccnet_length",
     "bytes": "bytes of UTF-8",
-    "words": "words; punctuation, symbols and emoji are not words",
-    "mean_word_length": "characters per word",
-    "hashes_per_word": "`#` per word or mark",
-    "ellipses_per_word": "`...` and `…` per word or mark",
+    "letters": "share of characters that are letters",
+    "digits": "share of characters that are digits; rps_lines_numerical_chars_fraction",
+    "capitals": "share of characters that are capitals; rps_lines_uppercase_letter_fraction",
+    "marks": "share of characters that are punctuation, symbols or control characters",
+    "spaces": "share of characters that are white space",
+    "curly_brackets": "`{` and `}` per character; rps_doc_curly_bracket",
+    "parentheses": "`(` and `)` per character",
+    "words": "words; punctuation, symbols and emoji are not words; rps_doc_word_count",
+    "mean_word_length": "characters per word; rps_doc_mean_word_length",
+    "longest_word": "characters of the longest word",
+    "hashes_per_word": "`#` outside of words, per word or mark",
+    "ellipses_per_word": "`...` and `…` outside of words, per word or mark",
+    "symbols_per_word": "both together; rps_doc_symbol_to_word_ratio",
     "newlines_per_word": "line feeds per word or mark",
-    "alphabetic_words": "share of words and marks with a letter in them",
+    "alphabetic_words": "share of words and marks with a letter in them; 1 - rps_doc_frac_no_alph_words",
+    "capital_words": "share of words whose letters are all capitals; rps_doc_frac_all_caps_words",
+    "url_characters": "share of characters that are part of a URL with its scheme",
     "stop_words": "different stop words of the language (column `language`), of eight and more; "
     "without that column, or a list for it, those of the language that has most in the text",
+    "stop_word_share": "all of those stop words, per word; rps_doc_stop_word_fraction",
+    "unique_words": "different words (as in `word_hashes`) per word; rps_doc_frac_unique_words",
+    "word_entropy": "entropy, in nats, of how often each of them comes; rps_doc_unigram_entropy",
     "top_2_gram": "characters in all occurrences of the most frequent pair of words and marks, the "
     "spaces between them included, per character of the text; 0 if none occurs twice; may pass 1",
     "top_3_gram": "the same of three words and marks",
     "top_4_gram": "the same of four words and marks",
     "duplicate_5_grams": "characters in runs of five words and marks that were there before, none "
     "counted twice and spaces left out, per character of the text",
-    "duplicate_6_grams": "the same of six words and marks",
-    "duplicate_7_grams": "the same of seven words and marks",
-    "duplicate_8_grams": "the same of eight words and marks",
-    "duplicate_9_grams": "the same of nine words and marks",
-    "duplicate_10_grams": "the same of ten words and marks",
-    "lines": "lines that are not blank",
-    "bulleted_lines": "share of all lines that begin with `•` or `-`",
-    "trailing_off_lines": "share of all lines that end with `...` or `…`",
-    "punctuated_lines": "share of lines not blank that end with what ends a sentence in any script",
+    **{
+        f"duplicate_{n}_grams": f"the same of {name} words and marks"
+        for n, name in enumerate(("six", "seven", "eight", "nine", "ten"), 6)
+    },
+    "common_2_words": "characters in all occurrences of the most frequent pair of words (as in "
+    "`word_hashes`), per character of words; 0 if none occurs twice; rps_doc_frac_chars_top_2gram",
+    "common_3_words": "the same of three words; rps_doc_frac_chars_top_3gram",
+    "common_4_words": "the same of four words; rps_doc_frac_chars_top_4gram",
+    "repeated_5_words": "characters in runs of five words (as in `word_hashes`) that occur more than "
+    "once, the first time too, none counted twice, per character of words; "
+    "rps_doc_frac_chars_dupe_5grams",
+    **{
+        f"repeated_{n}_words": f"the same of {name} words; rps_doc_frac_chars_dupe_{n}grams"
+        for n, name in enumerate(("six", "seven", "eight", "nine", "ten"), 6)
+    },
+    "sentences": "stretches with a letter or digit in them, between ends of lines and of sentences, as "
+    "in `C4Quality`; rps_doc_num_sentences",
+    "lines": "lines that are not blank; ccnet_nlines",
+    "words_per_line": "words per line that is not blank; rps_lines_num_words",
+    "bulleted_lines": "share of all lines that begin with `-` or one of `• ‣ ▶ ◀ ◦ ■ □ ▪ ▫` or an en dash; "
+    "rps_lines_start_with_bulletpoint",
+    "trailing_off_lines": "share of all lines that end with `...` or `…`; "
+    "rps_doc_frac_lines_end_with_ellipsis",
+    "punctuated_lines": "share of lines not blank that end with what ends a sentence in any script; "
+    "rps_lines_ending_with_terminal_punctution_mark",
     "short_lines": "share of lines not blank that have at most 30 characters",
+    "third_longest_line": "characters of the third longest line that is not blank; 0 without three",
+    "boilerplate_lines": "share of lines not blank about terms of use, privacy or cookies, in 28 "
+    "languages",
+    "javascript_lines": "share of lines not blank that speak of Javascript; "
+    "rps_lines_javascript_counts",
+    "lorem_lines": "share of lines not blank with `lorem ipsum`; rps_doc_lorem_ipsum",
     "duplicate_lines": "share of lines not blank that were there before",
     "duplicate_line_characters": "characters of lines that were there before, per character",
     "repeated_line_characters": "characters of lines that were there before, per character that is "
     "not a line feed",
-    "duplicate_paragraphs": "share of paragraphs (blank lines part them) that were there before",
+    "paragraphs": "stretches of lines that blank lines part",
+    "duplicate_paragraphs": "share of paragraphs that were there before",
     "duplicate_paragraph_characters": "characters of such paragraphs, per character",
     WORD_HASHES: "one hash for each word, of its form in lower case without accents, any run of "
-    "digits taken for one 0 and what joins its parts (`don't`, `3.5`) left out",
+    "digits taken for one 0 and the marks in it (`don't`, `3.5`) left out",
 }
-COUNTS = ("characters", "bytes", "words", "stop_words", "lines")
+# Languages that write ordinals as a number with a full stop.
+ORDINAL_LANGUAGES = (
+    *("bs", "cs", "da", "de", "et", "fi", "fo", "hr", "hu", "is", "lv", "nb", "nn"),
+    *("no", "pl", "sk", "sl", "sr", "tr"),
+)
+COUNTS = (
+    *("characters", "bytes", "words", "longest_word", "stop_words", "sentences"),
+    *("lines", "third_longest_line", "paragraphs"),
+)
 
 
 def _type(name: str) -> pa.DataType:
@@ -93,19 +138,16 @@ class Measure(Stage):
                 hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(MEASURES)}"
                 raise SpecError(f"names[{at}]: there is no measure {name!r}; {hint}")
 
-    @cached_property
-    def longest(self) -> int:
-        """Words of the longest n-gram that is asked for, 0 without any."""
-        return max((int(n.split("_")[1]) for n in self.names if "_gram" in n), default=0)
-
     def __call__(self, batch: Batch) -> Batch:
         from stages.kernels import measures
         from stages.kernels.characters import table
         from stages.kernels.hashing import string_buffers
+        from stages.kernels.phrases import boilerplate
 
         offsets, data = string_buffers(batch.column("text"))
         rows = batch.num_rows
         columns: dict[str, pa.Array] = {}
+        wide = "words_per_line" in self.names  # is made of measures of two kernels
 
         def room(names: tuple[str, ...]) -> np.ndarray:
             out = np.zeros((rows, len(names)), np.float64)
@@ -113,12 +155,17 @@ class Measure(Stage):
             return out
 
         if self._wants(measures.CHARACTER_MEASURES):
-            measures.characters_of(data, offsets, room(measures.CHARACTER_MEASURES))
-        if self._wants((*measures.WORD_MEASURES, WORD_HASHES)):
+            measures.characters_of(data, offsets, table(), room(measures.CHARACTER_MEASURES))
+        if self._wants((*measures.WORD_MEASURES, WORD_HASHES)) or wide:
             columns[WORD_HASHES] = self._words(batch, data, offsets, room(measures.WORD_MEASURES))
-        if self._wants(measures.LINE_MEASURES):
-            repeats = any("duplicate" in n or "repeated" in n for n in self.names)
+        if self._wants(measures.LINE_MEASURES) or wide:
+            repeats = any(name in measures.REPEATS for name in self.names)
             measures.lines_of(data, offsets, table(), repeats, room(measures.LINE_MEASURES))
+        if self._wants(measures.NOTICE_MEASURES):
+            out = room(measures.NOTICE_MEASURES)
+            measures.notices_of(data, offsets, table(), boilerplate(), out)
+        if wide:
+            columns["words_per_line"] = columns["words"] / np.maximum(1, columns["lines"])
         for name in self.names:
             column = columns[name]
             if name != WORD_HASHES:
@@ -131,21 +178,44 @@ class Measure(Stage):
 
     def _words(
         self, batch: Batch, data: np.ndarray, offsets: np.ndarray, out: np.ndarray
-    ) -> pa.Array:
-        """Fill the measures of words; return the column of hashes (empty if not asked for)."""
+    ) -> pa.Array | None:
+        """Fill the measures of words; return the column of hashes, if it is asked for."""
+        from stages.kernels import measures
         from stages.kernels.characters import table
-        from stages.kernels.measures import word_room, words_of
-        from stages.kernels.stopwords import languages, stop_table
+        from stages.kernels.stopwords import stop_table
 
-        wanted = WORD_HASHES in self.names
-        folded = np.empty(word_room(offsets) if wanted else 0, np.uint64)
-        lists = _lists(batch) if "stop_words" in self.names else np.zeros(0, np.int64)
-        tallies = np.zeros(len(languages()), np.int64)
-        stretches = words_of(
-            data, offsets, table(), self.longest, stop_table(), lists, tallies, folded, out
+        def longest(names: tuple[str, ...]) -> int:
+            return max((int(name.split("_")[1]) for name in names if name in self.names), default=0)
+
+        wanted = measures.Wanted(
+            hashes=WORD_HASHES in self.names,
+            stop_words=self._wants(("stop_words", "stop_word_share")),
+            diversity=self._wants(("unique_words", "word_entropy")),
+            gram=longest(measures.GRAMS),
+            phrase=longest(measures.PHRASES),
         )
+        folds = wanted.hashes or wanted.diversity or wanted.phrase
+        room = measures.word_room(offsets, wanted.hashes) if folds else 0
+        folded = np.empty(room, np.uint64)
+        lists, customs = _lists(batch), _customs(batch)
+        stretches = measures.words_of(
+            data, offsets, table(), wanted, stop_table(), lists, customs, folded, out
+        )
+        if not wanted.hashes:
+            return None
         values = pa.array(folded[: stretches[-1]].copy())
         return pa.LargeListArray.from_arrays(pa.array(stretches), values)
+
+
+def _customs(batch: Batch) -> np.ndarray:
+    """How the language of each row writes words, as bits; 0 where it is not known."""
+    from stages.kernels.words import HYPHENS, ORDINALS
+
+    if "language" not in batch.schema.names:
+        return np.zeros(batch.num_rows, np.uint8)
+    customs = {**dict.fromkeys(ORDINAL_LANGUAGES, ORDINALS), "en": HYPHENS}
+    named = batch.column("language").to_pylist()
+    return np.array([customs.get(name, 0) for name in named], np.uint8)
 
 
 def _lists(batch: Batch) -> np.ndarray:

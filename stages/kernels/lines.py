@@ -4,27 +4,32 @@ import numpy as np
 from numba import njit
 
 from stages.kernels.characters import LINE_END, SPACE, TERMINAL, Bytes, Table, decode
-from stages.kernels.hashing import mix
+from stages.kernels.hashing import hash_bytes, mix
 from stages.kernels.ngrams import find, table_size
 from stages.kernels.words import (
     BASIS,
     CLASS,
     DOT,
     ELLIPSIS,
+    HYPHEN,
     NEWLINE,
     PRIME,
     Hashes,
     Numbers,
 )
 
-RETURN, BULLET, HYPHEN = 13, 0x2022, 45
+RETURN = 13
+# What an item of a list begins with, beside the hyphen: • ‣ ▶ ◀ ◦ ■ □ ▪ ▫ and
+# the en dash.
+BULLETS = (0x2022, 0x2023, 0x25B6, 0x25C0, 0x25E6, 0x25A0, 0x25A1, 0x25AA, 0x25AB, 0x2013)
 SHORT = 30  # characters of a short line, as FineWeb has it
 
 # What `measure_lines` counts: all lines, those that are not blank, and of either some; repeated
 # lines and paragraphs and the characters in them; paragraphs; characters and line feeds of the text.
 ALL, LINES, BULLETED, TRAILING, PUNCTUATED, SHORTS, REPEATS, REPEATED = range(8)
 PARAGRAPHS, PARAGRAPH_REPEATS, PARAGRAPH_REPEATED, LINE_CHARACTERS, LINE_FEEDS = range(8, 13)
-COUNTS = 13
+FIRST, SECOND, THIRD = range(13, 16)  # characters of the longest three lines
+COUNTS = 16
 
 
 @njit(cache=True)
@@ -45,9 +50,11 @@ def measure_lines(
     room = 2 * (end - start) if repeats else 0  # every line has a byte, every paragraph a line
     hashes, lengths = np.empty(room, np.uint64), np.empty(room, np.int64)
     while at < end:
-        at, code, length, blank = _line(data, at, end, table, counts)
+        at, code, length, blank = _line(data, at, end, table, repeats, counts)
         counts[ALL] += 1
         counts[LINES] += not blank
+        if not blank and length > counts[THIRD]:
+            _rank(length, counts)
         if repeats:
             hashes[lines] = np.uint64(0) if blank else code
             lengths[lines] = length
@@ -63,39 +70,89 @@ def measure_lines(
 
 
 @njit(cache=True)
+def _rank(length: int, counts: Numbers) -> None:
+    """Put a line that is longer than the third among the longest three."""
+    counts[THIRD] = length
+    for place in (THIRD, SECOND):
+        if counts[place] > counts[place - 1]:
+            counts[place - 1], counts[place] = counts[place], counts[place - 1]
+
+
+@njit(cache=True)
 def _line(
-    data: Bytes, at: int, end: int, table: Table, counts: Numbers
+    data: Bytes, at: int, end: int, table: Table, repeats: bool, counts: Numbers
 ) -> tuple[int, np.uint64, int, bool]:
-    """The line that begins here: where the next begins, its hash (not 0), length, if it is blank."""
-    code, length, dots, blank = BASIS, 0, 0, True
-    first, before, last = np.uint32(0), np.uint32(0), np.uint32(0)
+    """The line that begins here: where the next begins, its hash (not 0), length, if it is blank.
+
+    The hash is 1 if repeats are not asked for.
+    """
+    start, length, stop, after = at, 0, end, end
+    last_point, last, behind = np.uint32(0), np.uint32(0), at  # visible, of those beyond ASCII
+    code, plain = BASIS, True
     while at < end:
+        if 32 <= data[at] < 0x80:
+            at += 1
+            length += 1
+            continue
         point, size = decode(data, at, end)
         kind = table[point] & CLASS
-        at += size
-        counts[LINE_CHARACTERS] += 1
         if kind & LINE_END:
+            stop, after = at, at + size
             counts[LINE_FEEDS] += point == NEWLINE
-            if point == RETURN and at < end and data[at] == NEWLINE:
+            counts[LINE_CHARACTERS] += 1
+            if point == RETURN and after < end and data[after] == NEWLINE:
                 counts[LINE_CHARACTERS] += 1
                 counts[LINE_FEEDS] += 1
-                at += 1
+                after += 1
             break
+        at += size
         length += 1
-        code = (code ^ np.uint64(point)) * PRIME
-        if not kind & SPACE:
-            if point == DOT:
-                dots = dots + 1 if before == DOT else 1
-            else:
-                dots = 3 if point == ELLIPSIS else 0
-            first = first or point
-            last, blank = kind, False
-        before = point
-    counts[BULLETED] += first in (BULLET, HYPHEN)
+        if point >= 0x80:
+            plain = False
+            if not kind & SPACE:
+                last_point, last, behind = point, kind, at
+    counts[LINE_CHARACTERS] += length
+    here = stop
+    while here > behind and (data[here - 1] >= 0x80 or table[data[here - 1]] & SPACE):
+        here -= 1
+    blank = here == start
+    dots = 3 if last_point == ELLIPSIS and here == behind else 0
+    if here > behind:
+        last = table[data[here - 1]] & CLASS
+        while dots < 3 and here > start and data[here - 1] == DOT:
+            dots += 1
+            here -= 1
     counts[TRAILING] += dots >= 3
     counts[PUNCTUATED] += last & TERMINAL != 0
     counts[SHORTS] += not blank and length <= SHORT
-    return at, mix(code) | np.uint64(1), length, blank
+    counts[BULLETED] += not blank and _is_bulleted(data, start, stop, table)
+    code = np.uint64(1)
+    if repeats and plain:
+        code |= hash_bytes(data, start, stop, np.uint64(0))
+    elif repeats:
+        code |= _hash_points(data, start, stop)
+    return after, code, length, blank
+
+
+@njit(cache=True)
+def _is_bulleted(data: Bytes, at: int, end: int, table: Table) -> bool:
+    """Whether the first visible character is that of an item of a list."""
+    while at < end:
+        point, size = decode(data, at, end)
+        if not table[point] & SPACE:
+            return bool(point == HYPHEN or (point > 0x80 and point in BULLETS))
+        at += size
+    return False
+
+
+@njit(cache=True)
+def _hash_points(data: Bytes, at: int, end: int) -> np.uint64:
+    code = BASIS
+    while at < end:
+        point, size = decode(data, at, end)
+        code = (code ^ np.uint64(point)) * PRIME
+        at += size
+    return mix(code)
 
 
 @njit(cache=True)

@@ -1,6 +1,6 @@
 """Every document of a batch measured, one row of numbers each."""
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -8,33 +8,59 @@ from numba import njit
 
 from stages.kernels import lines as ln
 from stages.kernels import words as wd
-from stages.kernels.characters import Bytes, Table, decode
+from stages.kernels.characters import (
+    ALPHABETIC,
+    DIGIT,
+    PUNCTUATION,
+    SPACE,
+    UPPER,
+    Bytes,
+    Table,
+    decode,
+)
 from stages.kernels.lines import measure_lines
-from stages.kernels.ngrams import measure_ngrams
-from stages.kernels.stopwords import count_stop_words
+from stages.kernels.ngrams import diversity, measure_ngrams
+from stages.kernels.phrases import JAVASCRIPT, LOREM_IPSUM, POLICY, Phrases
+from stages.kernels.rewrite import read_line, seek, sieve
+from stages.kernels.stopwords import Stops, count_stop_words
 from stages.kernels.words import Hashes, Numbers, cut
 
 Rows: TypeAlias = npt.NDArray[np.float64]
 
 # The columns that each kernel writes, in order.
-CHARACTER_MEASURES = ("characters", "bytes")
+CHARACTER_MEASURES = (
+    "characters",
+    "bytes",
+    "letters",
+    "digits",
+    "capitals",
+    "marks",
+    "spaces",
+    "curly_brackets",
+    "parentheses",
+)
+GRAMS = (*(f"top_{n}_gram" for n in (2, 3, 4)), *(f"duplicate_{n}_grams" for n in range(5, 11)))
+PHRASES = (
+    *(f"common_{n}_words" for n in (2, 3, 4)),
+    *(f"repeated_{n}_words" for n in range(5, 11)),
+)
 WORD_MEASURES = (
     "words",
     "mean_word_length",
+    "longest_word",
     "hashes_per_word",
     "ellipses_per_word",
+    "symbols_per_word",
     "newlines_per_word",
     "alphabetic_words",
+    "capital_words",
+    "url_characters",
     "stop_words",
-    "top_2_gram",
-    "top_3_gram",
-    "top_4_gram",
-    "duplicate_5_grams",
-    "duplicate_6_grams",
-    "duplicate_7_grams",
-    "duplicate_8_grams",
-    "duplicate_9_grams",
-    "duplicate_10_grams",
+    "stop_word_share",
+    "unique_words",
+    "word_entropy",
+    *GRAMS,
+    *PHRASES,
 )
 LINE_MEASURES = (
     "lines",
@@ -42,26 +68,60 @@ LINE_MEASURES = (
     "trailing_off_lines",
     "punctuated_lines",
     "short_lines",
+    "third_longest_line",
     "duplicate_lines",
     "duplicate_line_characters",
     "repeated_line_characters",
+    "paragraphs",
     "duplicate_paragraphs",
     "duplicate_paragraph_characters",
 )
-STOP_WORDS, FIRST_GRAM = 6, 7
+# Of LINE_MEASURES, those that cost hashing the lines.
+REPEATS = LINE_MEASURES[6:]
+NOTICE_MEASURES = ("sentences", "boilerplate_lines", "javascript_lines", "lorem_lines")
+STOP_WORDS, UNIQUE, FIRST_GRAM, FIRST_PHRASE = 10, 12, 14, 14 + len(GRAMS)
+
+
+class Wanted(NamedTuple):
+    """What is asked of the words beyond counts."""
+
+    hashes: bool  # the column `word_hashes`
+    stop_words: bool
+    diversity: bool  # of WORD_MEASURES, those of different words
+    gram: int  # words and marks of the longest n-gram of GRAMS, 0 without any
+    phrase: int  # words of the longest n-gram of PHRASES
 
 
 @njit(cache=True)
-def characters_of(data: Bytes, offsets: Numbers, out: Rows) -> None:
+def characters_of(data: Bytes, offsets: Numbers, table: Table, out: Rows) -> None:
     """Fill `out` (documents x CHARACTER_MEASURES)."""
+    tally = np.zeros(128, np.int64)  # of ASCII
+    kinds = np.array([ALPHABETIC, DIGIT, UPPER, PUNCTUATION, SPACE], np.uint32)
     for row in range(len(offsets) - 1):
-        at, end = offsets[row], offsets[row + 1]
-        out[row, 1] = end - at
-        characters = 0
+        start, end = offsets[row], offsets[row + 1]
+        tally[:] = 0
+        out[row, :] = 0
+        beyond, at = 0, start
         while at < end:
-            at += decode(data, at, end)[1]
-            characters += 1
-        out[row, 0] = characters
+            if data[at] < 0x80:
+                tally[data[at]] += 1
+                at += 1
+                continue
+            point, size = decode(data, at, end)
+            at += size
+            beyond += 1
+            entry = table[point]
+            for kind in range(len(kinds)):
+                out[row, 2 + kind] += entry & kinds[kind] != 0
+        for point in range(128):
+            for kind in range(len(kinds)):
+                if table[point] & kinds[kind]:
+                    out[row, 2 + kind] += tally[point]
+        out[row, 7] = tally[0x7B] + tally[0x7D]
+        out[row, 8] = tally[0x28] + tally[0x29]
+        characters = beyond + tally.sum()
+        out[row, 2:] /= max(1, characters)
+        out[row, 0], out[row, 1] = characters, end - start
 
 
 @njit(cache=True)
@@ -69,54 +129,73 @@ def words_of(
     data: Bytes,
     offsets: Numbers,
     table: Table,
-    longest: int,
-    stops: tuple[Hashes, Numbers, Hashes],
+    wanted: Wanted,
+    stops: Stops,
     languages: Numbers,
-    tallies: Numbers,
+    customs: Bytes,
     folded: Hashes,
     out: Rows,
 ) -> Numbers:
     """Fill `out` (documents x WORD_MEASURES); return where in `folded` each document's words end.
 
-    `longest` is the longest n-gram that is asked for (0: none); `languages` the list of stop words
-    of each document (`stopwords.ANY`: not known), empty where they are not asked for; `tallies` one
-    entry per list; `folded` has room for `word_room` hashes, or none if they are not asked for.
+    `languages` says which list of stop words holds for each document (`stopwords.ANY`: not known),
+    `customs` how its language writes words (`words.HYPHENS`...); `folded` has room for `word_room`
+    hashes, or for one document's if the column is not asked for.
     """
     room = 0
     for row in range(len(offsets) - 1):
         room = max(room, offsets[row + 1] - offsets[row])
-    hashes, ends = np.empty(room, np.uint64), np.empty(room + 1, np.int64)
-    counts, grams = np.zeros(7, np.int64), np.zeros(9, np.int64)
-    seen = np.zeros(len(stops[0]), np.uint8)
+    exact = room if wanted.stop_words or wanted.gram else 0
+    hashes, ends = np.empty(exact, np.uint64), np.empty(exact + 1 if exact else 0, np.int64)
+    word_ends = np.empty(room + 1 if wanted.phrase else 0, np.int64)
+    counts, grams = np.zeros(wd.COUNTS, np.int64), np.zeros(len(GRAMS), np.int64)
+    seen, tallies = np.zeros(len(stops[1]), np.uint8), np.zeros((64, 2), np.int64)
     stretches = np.zeros(len(offsets), np.int64)
     for row in range(len(offsets) - 1):
         start, end = offsets[row], offsets[row + 1]
-        tokens = cut(data, start, end, table, hashes, ends, folded[stretches[row] :], counts)
-        words, all_tokens = counts[wd.WORDS], max(1, tokens)
-        stretches[row + 1] = stretches[row] + (words if len(folded) else 0)
-        out[row, 0] = words
-        out[row, 1] = counts[wd.LETTERS] / max(1, words)
-        out[row, 2] = counts[wd.NUMBER_SIGNS] / all_tokens
-        out[row, 3] = counts[wd.ELLIPSES] / all_tokens
-        out[row, 4] = counts[wd.NEWLINES] / all_tokens if tokens else 0.0
-        out[row, 5] = counts[wd.ALPHABETICS] / all_tokens
-        if len(languages):
-            out[row, STOP_WORDS] = count_stop_words(
-                hashes, tokens, languages[row], stops, seen, tallies
-            )
-        if longest:
-            measure_ngrams(hashes, ends, tokens, longest, grams)
-            for gram in range(len(grams)):
-                out[row, FIRST_GRAM + gram] = grams[gram] / max(1, counts[wd.CHARACTERS])
+        mine = folded[stretches[row] :]
+        tokens = cut(data, start, end, table, customs[row], hashes, ends, mine, word_ends, counts)
+        words, characters = counts[wd.WORDS], max(1, counts[wd.CHARACTERS])
+        stretches[row + 1] = stretches[row] + (words if wanted.hashes else 0)
+        _counted(counts, tokens, out[row])
+        if wanted.stop_words:
+            many, all_ = count_stop_words(hashes, tokens, languages[row], stops, seen, tallies)
+            out[row, STOP_WORDS], out[row, STOP_WORDS + 1] = many, all_ / max(1, words)
+        if wanted.diversity:
+            many, out[row, UNIQUE + 1] = diversity(mine, words)
+            out[row, UNIQUE] = many / max(1, words)
+        if wanted.gram:
+            measure_ngrams(hashes, ends, tokens, wanted.gram, False, grams)
+            out[row, FIRST_GRAM:FIRST_PHRASE] = grams / characters
+        if wanted.phrase:
+            measure_ngrams(mine, word_ends, words, wanted.phrase, True, grams)
+            out[row, FIRST_PHRASE:] = grams / max(1, counts[wd.LETTERS])
     return stretches
 
 
 @njit(cache=True)
-def word_room(offsets: Numbers) -> int:
-    """The most words that the documents can have: two ASCII words have a byte between them."""
+def _counted(counts: Numbers, tokens: int, out: npt.NDArray[np.float64]) -> None:
+    """The first of WORD_MEASURES, from what `cut` counted."""
+    words, every = counts[wd.WORDS], max(1, tokens)
+    out[0] = words
+    out[1] = counts[wd.LETTERS] / max(1, words)
+    out[2] = counts[wd.LONGEST]
+    out[3] = counts[wd.NUMBER_SIGNS] / every
+    out[4] = counts[wd.ELLIPSES] / every
+    out[5] = (counts[wd.NUMBER_SIGNS] + counts[wd.ELLIPSES]) / every
+    out[6] = counts[wd.NEWLINES] / every if tokens else 0.0
+    out[7] = counts[wd.ALPHABETICS] / every
+    out[8] = counts[wd.CAPITALS] / max(1, words)
+    out[9] = counts[wd.URLS] / max(1, counts[wd.CHARACTERS])
+
+
+@njit(cache=True)
+def word_room(offsets: Numbers, every: bool) -> int:
+    """The most words that the documents, or the largest, can have: words and marks of one byte."""
     room = 0
     for row in range(len(offsets) - 1):
-        room += (offsets[row + 1] - offsets[row] + 1) // 2
+        size = offsets[row + 1] - offsets[row]
+        room = room + size if every else max(room, size)
     return room
 
 
@@ -133,8 +212,35 @@ def lines_of(data: Bytes, offsets: Numbers, table: Table, repeats: bool, out: Ro
         out[row, 2] = counts[ln.TRAILING] / every
         out[row, 3] = counts[ln.PUNCTUATED] / lines
         out[row, 4] = counts[ln.SHORTS] / lines
-        out[row, 5] = counts[ln.REPEATS] / lines
-        out[row, 6] = counts[ln.REPEATED] / max(1, characters)
-        out[row, 7] = counts[ln.REPEATED] / max(1, characters - counts[ln.LINE_FEEDS])
-        out[row, 8] = counts[ln.PARAGRAPH_REPEATS] / max(1, counts[ln.PARAGRAPHS])
-        out[row, 9] = counts[ln.PARAGRAPH_REPEATED] / max(1, characters)
+        out[row, 5] = counts[ln.THIRD]
+        out[row, 6] = counts[ln.REPEATS] / lines
+        out[row, 7] = counts[ln.REPEATED] / max(1, characters)
+        out[row, 8] = counts[ln.REPEATED] / max(1, characters - counts[ln.LINE_FEEDS])
+        out[row, 9] = counts[ln.PARAGRAPHS]
+        out[row, 10] = counts[ln.PARAGRAPH_REPEATS] / max(1, counts[ln.PARAGRAPHS])
+        out[row, 11] = counts[ln.PARAGRAPH_REPEATED] / max(1, characters)
+
+
+@njit(cache=True)
+def notices_of(data: Bytes, offsets: Numbers, table: Table, phrases: Phrases, out: Rows) -> None:
+    """Fill `out` (documents x NOTICE_MEASURES): sentences and lines as `rewrite` sees them."""
+    room = 0
+    for row in range(len(offsets) - 1):
+        room = max(room, offsets[row + 1] - offsets[row])
+    folded, scratch = np.empty(room, np.uint32), np.empty(room, np.uint8)
+    sought = sieve(phrases)
+    kinds = (POLICY, JAVASCRIPT, LOREM_IPSUM)
+    for row in range(len(offsets) - 1):
+        at, end, lines = offsets[row], offsets[row + 1], 0
+        out[row, :] = 0
+        while at < end:
+            line = read_line(data, at, end, table, False, folded, scratch)
+            at = line.next
+            if line.size == 0:
+                continue
+            lines += 1
+            out[row, 0] += line.sentences
+            found = seek(folded, line.points, phrases, sought)
+            for kind in range(len(kinds)):
+                out[row, 1 + kind] += found & kinds[kind] != 0
+        out[row, 1:] /= max(1, lines)

@@ -11,14 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stages.kernels.hashing import mix
-from stages.kernels.words import Hashes, Numbers
+from stages.kernels.words import STEP, Hashes, Numbers
 
 Places: TypeAlias = npt.NDArray[np.int32]
 
 TOP = (2, 3, 4)
 DUPLICATE = (5, 6, 7, 8, 9, 10)
-STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
 
 
 @njit(cache=True)
@@ -45,90 +43,135 @@ def measure_ngrams(
     ends: Numbers,
     tokens: int,
     longest: int,
+    every: bool,
     out: Numbers,
 ) -> None:
     """Characters in the top 2- to 4-grams and the duplicate 5- to 10-grams, into `out[0:9]`.
 
     `hashes` and `ends` are those of `words.cut`. n-grams longer than `longest` are left alone.
-    What is counted is said in `stages.measure`.
+    `every`: all occurrences of what is repeated count, the first too, and no spaces, as in
+    RedPajama. What is counted is said in `stages.measure`.
     """
     out[:] = 0
     left = max(0, tokens - 1)
     places = np.arange(left).astype(np.int32)
-    slots = np.empty(left, np.int32)
-    keys = np.empty(table_size(left), np.uint64)
-    counts = np.empty(len(keys), np.int32)
+    numbers, codes = np.empty(left, np.int32), np.empty(left, np.uint64)
+    heads = np.empty(table_size(left), np.int32)
+    keys, counts = np.empty(left + 1, np.uint64), np.empty(left + 1, np.int32)
+    for j in range(left):
+        codes[j] = hashes[j] * STEP + hashes[j + 1]
     for n in range(2, longest + 1):
         if not left:
             break
-        _count(hashes, places, left, n, keys, counts, slots)
+        _count(codes, left, heads, keys, counts, numbers)
         if n <= TOP[-1]:
-            out[n - 2] = _top(ends, places, left, n, counts, slots)
+            out[n - 2] = _top(ends, places, left, n, every, counts, numbers)
+        elif every:
+            out[n - 2] = _repeated(ends, places, left, n, counts, numbers)
         else:
-            out[n - 2] = _duplicate(ends, places, left, n, counts, slots)
-        left = _narrow(places, left, counts, slots)
+            out[n - 2] = _duplicate(ends, places, left, n, counts, numbers)
+        left = _narrow(places, left, counts, numbers, codes)
+
+
+@njit(cache=True)
+def diversity(hashes: Hashes, words: int) -> tuple[int, float]:
+    """How many different words there are, and the entropy of their frequencies in nats."""
+    heads, keys = np.empty(table_size(words), np.int32), np.empty(words + 1, np.uint64)
+    counts, numbers = np.empty(words + 1, np.int32), np.empty(words, np.int32)
+    many = _count(hashes, words, heads, keys, counts, numbers)
+    entropy = 0.0
+    for number in range(1, many + 1):
+        share = counts[number] / words
+        entropy -= share * np.log(share)
+    return many, entropy
 
 
 @njit(cache=True)
 def _count(
-    hashes: Hashes, places: Places, left: int, n: int, keys: Hashes, counts: Places, slots: Places
-) -> None:
-    """Count the n-grams at the places; `slots` says where in `counts`."""
+    codes: Hashes, left: int, heads: Places, keys: Hashes, counts: Places, numbers: Places
+) -> int:
+    """Number the first `left` codes from 1 on, in `numbers`, and count each, in `counts`.
+
+    Returns how many different ones there are. `heads` is a hash table of numbers: a quarter of the
+    bytes of one of codes and counts, so that it stays in the nearest cache for most texts.
+    """
     size = table_size(left)
     mask = np.uint64(size - 1)
-    keys[:size] = 0
+    heads[:size] = 0
+    many = 0
     for j in range(left):
-        at = places[j]
-        key = hashes[at]
-        for k in range(1, n):
-            key = key * STEP + hashes[at + k]
-        key = mix(key) | np.uint64(1) << np.uint64(63)
-        slot = find(keys, mask, key)
-        if keys[slot] == 0:
-            keys[slot] = key
-            counts[slot] = 0
-        counts[slot] += 1
-        slots[j] = slot
+        slot = (codes[j] >> np.uint64(32)) & mask
+        while heads[slot] and keys[heads[slot]] != codes[j]:
+            slot = (slot + np.uint64(1)) & mask
+        number = heads[slot]
+        if number == 0:
+            many += 1
+            number = np.int32(many)
+            heads[slot], keys[number], counts[number] = number, codes[j], 0
+        counts[number] += 1
+        numbers[j] = number
+    return many
 
 
 @njit(cache=True)
-def _top(ends: Numbers, places: Places, left: int, n: int, counts: Places, slots: Places) -> int:
+def _top(
+    ends: Numbers, places: Places, left: int, n: int, every: bool, counts: Places, numbers: Places
+) -> int:
     """Characters in all occurrences of the most frequent n-gram, the first seen of several."""
     best, first = 1, 0
     for j in range(left):
-        if counts[slots[j]] > best:
-            best, first = counts[slots[j]], places[j]
+        if counts[numbers[j]] > best:
+            best, first = counts[numbers[j]], places[j]
     if best == 1:
         return 0
-    length: int = ends[first + n] - ends[first] + n - 1
+    length: int = ends[first + n] - ends[first] + (0 if every else n - 1)
     return best * length
 
 
 @njit(cache=True)
 def _duplicate(
-    ends: Numbers, places: Places, left: int, n: int, counts: Places, slots: Places
+    ends: Numbers, places: Places, left: int, n: int, counts: Places, numbers: Places
 ) -> int:
     """Characters in n-grams seen before, none counted twice. Leaves counts of the seen negative."""
     characters, free = 0, 0
     for j in range(left):
         at = places[j]
-        if at < free or counts[slots[j]] == 1:
+        if at < free or counts[numbers[j]] == 1:
             continue
-        if counts[slots[j]] < 0:
+        if counts[numbers[j]] < 0:
             characters += ends[at + n] - ends[at]
             free = at + n
         else:
-            counts[slots[j]] = -counts[slots[j]]
+            counts[numbers[j]] = -counts[numbers[j]]
     return characters
 
 
 @njit(cache=True)
-def _narrow(places: Places, left: int, counts: Places, slots: Places) -> int:
-    """Keep the places where an (n+1)-gram may be repeated; how many there are."""
+def _repeated(
+    ends: Numbers, places: Places, left: int, n: int, counts: Places, numbers: Places
+) -> int:
+    """Characters in n-grams that occur more than once, none counted twice."""
+    characters, free = 0, 0
+    for j in range(left):
+        if counts[numbers[j]] > 1:
+            at = places[j]
+            characters += ends[at + n] - ends[max(at, free)]
+            free = at + n
+    return characters
+
+
+@njit(cache=True)
+def _narrow(places: Places, left: int, counts: Places, numbers: Places, codes: Hashes) -> int:
+    """Keep the places where an (n+1)-gram may be repeated, and give it a code; how many there are.
+
+    The code is made of the numbers of the two n-grams in it: one to one, as the factor is odd.
+    """
     kept = 0
     for j in range(left - 1):
         here, after = places[j], places[j + 1]
-        if after == here + 1 and abs(counts[slots[j]]) > 1 and abs(counts[slots[j + 1]]) > 1:
+        if after == here + 1 and abs(counts[numbers[j]]) > 1 and abs(counts[numbers[j + 1]]) > 1:
             places[kept] = here
+            pair = np.uint64(numbers[j]) << np.uint64(32) | np.uint64(numbers[j + 1])
+            codes[kept] = pair * STEP
             kept += 1
     return kept

@@ -1,6 +1,6 @@
 """Leaving lines out of texts, and whole texts, by the rules of C4: one pass over the buffer."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +8,7 @@ from numba import njit
 
 from stages.kernels.characters import (
     ALPHABETIC,
+    CLASS_BITS,
     DIGIT,
     LINE_END,
     QUOTE,
@@ -30,12 +31,15 @@ from stages.kernels.phrases import (
     first_points,
     fold_point,
 )
-from stages.kernels.words import CLASS, DOT, NEWLINE, Numbers
+from stages.kernels.words import BREAKS, CLASS, DOT, NEWLINE, Numbers
 
 KEPT, LOREM, CURLY, TOO_FEW = range(4)  # what becomes of a text
 OPEN, CLOSE, BRACE = 0x5B, 0x5D, 0x7B  # [ ] {
 EDIT = np.frombuffer(b"edit]", np.uint8)
 NEEDED = np.frombuffer(b"citation needed]", np.uint8)
+SIEVED = 4  # points of a phrase that are looked at first
+
+Sought: TypeAlias = tuple[Bytes, npt.NDArray[np.int64]]
 
 
 class Rules(NamedTuple):
@@ -84,12 +88,12 @@ def rewrite(
     for row in range(len(offsets) - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
     folded = np.empty(longest, np.uint32)
-    spans = first_points(phrases)
+    sought = sieve(phrases)
     ends[0] = 0
     for row in range(len(offsets) - 1):
         start, end = offsets[row], offsets[row + 1]
         verdict, size, many = _text(
-            data, start, end, table, rules, phrases, spans, folded, out[ends[row] :]
+            data, start, end, table, rules, phrases, sought, folded, out[ends[row] :]
         )
         if verdict == KEPT and many < rules.sentences:
             verdict = TOO_FEW
@@ -101,6 +105,34 @@ def rewrite(
 
 
 @njit(cache=True)
+def sieve(phrases: Phrases) -> Sought:
+    """What `seek` looks at first: 1 for the beginning of each phrase that is four points or longer.
+
+    All are; the other part is `phrases.first_points`.
+    """
+    points, offsets, _ = phrases
+    marks = np.zeros(1 << 16, np.uint8)
+    for phrase in range(len(offsets) - 1):
+        key = 0
+        for point in points[offsets[phrase] : offsets[phrase] + SIEVED]:
+            key = (key << 4 | point & 15) & 0xFFFF
+        marks[key] = 1
+    return marks, first_points(phrases)
+
+
+@njit(cache=True)
+def seek(folded: Points, length: int, phrases: Phrases, sought: Sought) -> int:
+    """`phrases.find_phrases`, which is asked only if a phrase may begin in the line."""
+    marks, spans = sought
+    key = 0
+    for at in range(length):
+        key = (key << 4 | folded[at] & 15) & 0xFFFF
+        if marks[key] and at >= SIEVED - 1:
+            return find_phrases(folded, length, phrases, spans)
+    return 0
+
+
+@njit(cache=True)
 def _text(
     data: Bytes,
     start: int,
@@ -108,7 +140,7 @@ def _text(
     table: Table,
     rules: Rules,
     phrases: Phrases,
-    spans: npt.NDArray[np.int64],
+    sought: Sought,
     folded: Points,
     out: Bytes,
 ) -> tuple[int, int, int]:
@@ -116,7 +148,7 @@ def _text(
     at, size, sentences = start, 0, 0
     blank = 0  # line feeds to write before the next line; none at the head and the end of a text
     while at < end:
-        line = _line(data, at, end, table, rules.citations, folded, out[size + blank :])
+        line = read_line(data, at, end, table, rules.citations, folded, out[size + blank :])
         at = line.next
         if rules.word_length and line.longest > rules.word_length:
             continue
@@ -124,7 +156,7 @@ def _text(
             rules.no_terminal_punctuation and not line.terminal
         ) or line.words < rules.words_per_line:
             continue
-        found = find_phrases(folded, line.points, phrases, spans) & rules.phrases
+        found = seek(folded, line.points, phrases, sought) & rules.phrases
         if found & LOREM_IPSUM:
             return LOREM, size, sentences
         if found & JAVASCRIPT:
@@ -144,7 +176,7 @@ def _text(
 
 
 @njit(cache=True)
-def _line(
+def read_line(
     data: Bytes, at: int, end: int, table: Table, citations: bool, folded: Points, out: Bytes
 ) -> Line:
     """Write the line that begins here, stripped and without citations, and read off what it is."""
@@ -157,6 +189,21 @@ def _line(
     )  # classes of the last visible, the last two characters
     current = np.uint32(0)
     while at < end:
+        if data[at] < 0x80 and not table[data[at]] & BREAKS:  # most of most texts
+            entry = table[data[at]]
+            out[written] = data[at]
+            folded[points] = entry >> np.uint32(CLASS_BITS)
+            written, points, at = written + 1, points + 1, at + 1
+            size, last_points = written, points
+            letters += 1
+            words += letters == 1
+            longest = max(longest, letters)
+            dots = 0
+            sentences += not inside
+            inside, ending = True, False
+            before, current = current, entry & CLASS
+            last = current
+            continue
         if citations and data[at] == OPEN:
             length = _citation(data, at, end)
             if length:

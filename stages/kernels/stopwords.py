@@ -2,14 +2,18 @@
 
 from functools import cache
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numba import njit
 
 from stages.kernels.characters import Bytes, table
 from stages.kernels.ngrams import find, table_size
-from stages.kernels.words import Hashes, Numbers, cut
+from stages.kernels.words import COUNTS, Hashes, Numbers, cut
 
+Stops: TypeAlias = tuple[Bytes, Hashes, Numbers, Hashes]
+
+SIEVE = np.uint64(50)  # 14 bits are left of a hash
 ANY = -1  # the language is not known, or has no list
 
 
@@ -22,8 +26,10 @@ def languages() -> dict[str, tuple[str, ...]]:
 
 
 @cache
-def stop_table() -> tuple[Hashes, Numbers, Hashes]:
+def stop_table() -> Stops:
     """Open hash table of stop words: hash, number of the word, set of its languages as bits.
+
+    Before them a sieve: 1 at the highest bits of the hash of each, for most words of a text are none.
 
     A word is in it as it is listed, with a capital, and in capitals: three hashes, one number.
     Language i of `languages()` is bit i.
@@ -35,6 +41,7 @@ def stop_table() -> tuple[Hashes, Numbers, Hashes]:
     size = table_size(3 * len(masks))
     keys, numbers = np.zeros(size, np.uint64), np.zeros(size, np.int64)
     bits = np.zeros(size, np.uint64)
+    sieve = np.zeros(1 << 14, np.uint8)
     for number, (word, mask) in enumerate(masks.items()):
         for form in {word, word.capitalize(), word.upper()}:
             key = _hash(form)
@@ -42,13 +49,15 @@ def stop_table() -> tuple[Hashes, Numbers, Hashes]:
             if keys[slot] == 0:
                 keys[slot], numbers[slot] = key, number
             bits[slot] |= np.uint64(mask)
-    return keys, numbers, bits
+            sieve[key >> SIEVE] = 1
+    return sieve, keys, numbers, bits
 
 
 def _hash(word: str) -> np.uint64:
     data = np.frombuffer(word.encode(), np.uint8)
     hashes, ends = np.zeros(len(data), np.uint64), np.zeros(len(data) + 1, np.int64)
-    tokens = cut(data, 0, len(data), table(), hashes, ends, hashes[:0], np.zeros(7, np.int64))
+    counts = np.zeros(COUNTS, np.int64)
+    tokens = cut(data, 0, len(data), table(), 0, hashes, ends, hashes[:0], ends[:0], counts)
     assert tokens == 1, f"stop word {word!r} is not one word"
     found: np.uint64 = hashes[0]
     return found
@@ -59,24 +68,31 @@ def count_stop_words(
     hashes: Hashes,
     tokens: int,
     language: int,
-    stops: tuple[Hashes, Numbers, Hashes],
+    stops: Stops,
     seen: Bytes,
     tallies: Numbers,
-) -> int:
-    """How many different stop words of the language there are, or of the language that has most.
+) -> tuple[int, int]:
+    """How many different stop words of the language there are, and how many in all.
 
-    `seen` (one entry per number of a word) and `tallies` (one per language) are scratch.
+    Where the language is not known, those of the language that has most different ones in the text.
+    `seen` (one entry per number of a word) and `tallies` (two per language) are scratch.
     """
-    keys, numbers, bits = stops
+    sieve, keys, numbers, bits = stops
     mask = np.uint64(len(keys) - 1)
     seen[:] = 0
     tallies[:] = 0
     for at in range(tokens):
-        slot = find(keys, mask, hashes[at])
-        if keys[slot] == 0 or seen[numbers[slot]]:
+        if not sieve[hashes[at] >> SIEVE]:
             continue
+        slot = find(keys, mask, hashes[at])
+        if keys[slot] == 0:
+            continue
+        new = not seen[numbers[slot]]
         seen[numbers[slot]] = 1
-        for bit in range(len(tallies)):
-            tallies[bit] += np.int64(bits[slot] >> np.uint64(bit) & np.uint64(1))
-    most: int = tallies[language] if language >= 0 else tallies.max()
-    return most
+        for bit in range(len(tallies)) if language == ANY else range(language, language + 1):
+            has = np.int64(bits[slot] >> np.uint64(bit) & np.uint64(1))
+            tallies[bit, 0] += has * new
+            tallies[bit, 1] += has
+    if language == ANY:
+        language = int(tallies[:, 0].argmax())
+    return tallies[language, 0], tallies[language, 1]

@@ -26,13 +26,30 @@ Numbers: TypeAlias = npt.NDArray[np.int64]
 
 CLASS = np.uint32((1 << CLASS_BITS) - 1)
 BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
+STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
 ZERO, NEWLINE, NUMBER_SIGN, DOT, ELLIPSIS = 48, 10, 35, 46, 0x2026
-APOSTROPHES, RUNS = (0x27, 0x2019, 0xB7), (DOT, 45, 126, 124, 47, ELLIPSIS)  # . - ~ | / …
-COMMA, AT_SIGN, UNDERSCORE = 44, 64, 95
+HYPHEN, SLASH, COLON, COMMA = 45, 47, 58, 44
+CURLY_APOSTROPHE, MIDDLE_DOT = 0x2019, 0xB7
+BREAKS = np.uint32(SPACE | MARK | PUNCTUATION | SINGLE)  # what no plain letter or digit is
+
+# What a mark does where it touches a letter or digit, by its code point below 128.
+# CLINGS: belongs to the word behind it, and to the one before it where a space follows.
+# JOINS: belongs to both words that it stands between.
+CLINGS, JOINS = 1, 2
+MANNERS = np.zeros(128, np.uint8)
+MANNERS[[ord(mark) for mark in "-/.@\\^|~+"]] = CLINGS
+MANNERS[[ord(mark) for mark in "_&'@\\^|+(["]] |= JOINS
+
+# Customs of languages: a number with a full stop is an ordinal (`3.`); a hyphen between two letters
+# that are no capitals parts two words (`well-known`), as in spaCy's English.
+ORDINALS, HYPHENS = 1, 2
 
 # What `cut` counts: words and the characters in them, tokens with a letter, "#", "..." and "…",
-# line feeds, characters of the whole text.
+# line feeds, characters of the whole text, words in capitals, characters of the longest word and of
+# all URLs.
 WORDS, LETTERS, ALPHABETICS, NUMBER_SIGNS, ELLIPSES, NEWLINES, CHARACTERS = range(7)
+CAPITALS, LONGEST, URLS = range(7, 10)
+COUNTS = 10
 
 
 @njit(cache=True)
@@ -41,127 +58,295 @@ def cut(
     start: int,
     end: int,
     table: Table,
+    customs: int,
     hashes: Hashes,
     ends: Numbers,
     folded: Hashes,
+    word_ends: Numbers,
     counts: Numbers,
 ) -> int:
     """Cut bytes `start` to `end` into tokens, the words and the marks between them; how many.
 
-    A word is a run of letters, digits and the combining marks on them. In it may stand an
-    apostrophe or middle dot between letters, a full stop or comma as in `3.5`, `1,000` and
-    `example.com` (not as in `end.Start`), and `@` and `_`. In scripts that write no spaces each
-    letter is a word. Any other visible character is a mark, a token of its own; a run of the same
-    one of `. - ~ | / …` is one. These are the cuts of spaCy's blank tokenizers in the main, less
-    what they know of single languages (`don't` is one word).
+    A word is a run of letters, digits and the combining marks on them, with the marks that belong to
+    it. In scripts that write no spaces each letter is a word. Which marks belong to a word:
 
-    `hashes[i]` is the exact hash of token i, `ends[i + 1]` the characters in tokens 0 to i. Of
-    words only, in order, `folded` gets the hash of the folded form (see `characters.table`; what
-    joins a word is left out, a run of digits is one 0), unless it is empty. `counts` is overwritten.
+    - `- / . @ \\ ^ | ~ +` before it, if no other word touches them: `--all`, `/usr`, `.profile`;
+      and behind it before a space, but for the full stop: `usr/`, `C++`;
+    - `_ & ' @ \\ ^ | + ( [`, a curly apostrophe and `·` between two words; a full stop, but not in `end.Start`; a
+      hyphen behind a letter, but not (`HYPHENS`) in `well-known`; a comma between digits; a slash or
+      colon before a digit;
+    - a full stop behind a single capital, and (`ORDINALS`) behind a number: `J.`, `3.`;
+    - all of a URL with its scheme.
+
+    Any other visible character is a token of its own; a run of the same one of those that cling, or
+    of `…`, is one. In the main these are the cuts of spaCy's blank tokenizers.
+
+    `hashes[i]` is the exact hash of token i, `ends[i + 1]` the characters in tokens 0 to i. Of words
+    only, in order, `folded` gets the hash of the folded form (see `characters.table`; marks are left
+    out, a run of digits is one 0), and `word_ends[i + 1]` the characters in words 0 to i. What is
+    empty is not asked for: `hashes` with `ends`, `folded`, `word_ends`. `counts` is overwritten.
     """
     counts[:] = 0
-    tokens, at = 0, start
-    ends[0] = 0
+    tokens, at, characters, free = 0, start, 0, start
+    newlines, words, letters, alphabetics, capitals, longest = 0, 0, 0, 0, 0, 0
+    for sums in (ends, word_ends):
+        sums[:1] = 0
     while at < end:
         point, size = decode(data, at, end)
-        kind = table[point] & CLASS
+        kind = table[point]
         if kind & (SPACE | MARK):
-            counts[NEWLINES] += point == NEWLINE
-            counts[CHARACTERS] += 1
+            newlines += point == NEWLINE
+            characters += 1
             at += size
             continue
+        first, stop = at, at
         if kind & PUNCTUATION:
-            at, code, length = _mark(data, at, end, table, counts)
+            stop = _clinging(data, at, end, table, at > start and free == at)
+        if stop == at and kind & PUNCTUATION:
+            at, length, plain = _mark(data, at, end, table, counts)
         else:
-            at, code, fold, length, alphabetic = _word(data, at, end, table)
+            at, length, seen, lower, plain = _word(data, first, stop, end, table, customs, counts)
             if len(folded):
-                folded[counts[WORDS]] = fold
-            counts[WORDS] += 1
-            counts[LETTERS] += length
-            counts[ALPHABETICS] += alphabetic
-        counts[CHARACTERS] += length
-        hashes[tokens] = code
-        ends[tokens + 1] = ends[tokens] + length
+                folded[words] = _fold(data, first, at, table)
+            if len(word_ends):
+                word_ends[words + 1] = word_ends[words] + length
+            words += 1
+            letters += length
+            alphabetics += seen & ALPHABETIC != 0
+            capitals += seen & UPPER != 0 and not lower
+            longest = max(longest, length)
+            free = at
+        characters += length
+        if len(hashes):
+            hashes[tokens] = _hash(data, first, at, plain)
+            ends[tokens + 1] = ends[tokens] + length
         tokens += 1
+    counts[WORDS], counts[LETTERS], counts[ALPHABETICS] = words, letters, alphabetics
+    counts[NEWLINES], counts[CHARACTERS] = newlines, characters
+    counts[CAPITALS], counts[LONGEST] = capitals, longest
     return tokens
 
 
 @njit(cache=True)
-def _word(
-    data: Bytes, at: int, end: int, table: Table
-) -> tuple[int, np.uint64, np.uint64, int, bool]:
-    """The word that begins here: where it ends, its two hashes, length, whether it has a letter."""
-    code, fold = BASIS, BASIS
-    length, seen = 0, np.uint32(0)
-    last, last_fold = np.uint32(0), np.uint32(0)
-    point, size = decode(data, at, end)
-    entry = table[point]
-    while True:
-        kind = entry & CLASS
-        code = (code ^ np.uint64(point)) * PRIME
-        letter = entry >> np.uint32(CLASS_BITS)
-        if letter and not kind & PUNCTUATION and not (letter == ZERO and last_fold == ZERO):
-            fold = (fold ^ np.uint64(letter)) * PRIME
-            last_fold = letter
-        if not kind & (MARK | PUNCTUATION):
-            last = kind
-            seen |= kind
-        length += 1
-        at += size
-        if at >= end:
-            break
-        point, size = decode(data, at, end)
-        entry = table[point]
-        if entry & MARK:
-            continue
-        if entry & (SPACE | SINGLE) or last & SINGLE:
-            break
-        if entry & PUNCTUATION and not _joins(data, at, size, end, table, point, last):
-            break
-    return at, mix(code), mix(fold), length, seen & ALPHABETIC != 0
+def _clinging(data: Bytes, at: int, end: int, table: Table, touched: bool) -> int:
+    """Where the word begins whose first marks begin here; `at` if there is none."""
+    here, dots = at, 0
+    while here < end and data[here] < 0x80 and MANNERS[data[here]] & CLINGS:
+        dots = dots + 1 if data[here] == DOT else 0
+        if dots > 1:
+            return at
+        here += 1
+    if here in (at, end) or touched:
+        return at
+    return here if not table[decode(data, here, end)[0]] & BREAKS else at
 
 
 @njit(cache=True)
-def _joins(
-    data: Bytes, at: int, size: int, end: int, table: Table, point: np.uint32, before: np.uint32
-) -> bool:
-    """Whether a punctuation mark after a character of class `before` is inside a word."""
-    joins = point in (DOT, COMMA, AT_SIGN, UNDERSCORE) or point in APOSTROPHES
-    if not joins or at + size >= end:
-        return False
-    after = table[decode(data, at + size, end)[0]] & CLASS
-    if after & (SPACE | MARK | PUNCTUATION | SINGLE):
-        return False
-    if point == COMMA:
-        return bool(before & DIGIT != 0 and after & DIGIT != 0)
+def _hash(data: Bytes, at: int, end: int, plain: bool) -> np.uint64:
+    """The hash of the characters from `at` to `end`; `plain`: all of them are ASCII."""
+    code = BASIS
+    if plain:
+        while at < end:
+            stop, packed = min(end, at + 8), np.uint64(0)
+            while at < stop:
+                packed = packed << np.uint64(8) | np.uint64(data[at])
+                at += 1
+            code = (code ^ packed) * STEP
+            code ^= code >> np.uint64(32)
+        return mix(code)
+    while at < end:
+        point, size = decode(data, at, end)
+        code = (code ^ np.uint64(point)) * PRIME
+        at += size
+    return mix(code)
+
+
+@njit(cache=True)
+def _word(
+    data: Bytes, first: int, at: int, end: int, table: Table, customs: int, counts: Numbers
+) -> tuple[int, int, np.uint32, bool, bool]:
+    """The word of bytes `first` on, whose first letter is at `at`.
+
+    Where it ends, its length, the classes in it together, whether a letter is no capital, whether
+    all of it is ASCII.
+    """
+    length, beyond = at - first, np.uint32(0)
+    seen, lower = np.uint32(0), np.uint32(0)
+    last, before = np.uint32(0), np.uint32(0)
+    point, size = decode(data, at, end)
+    kind = table[point] & CLASS
+    while True:
+        length += 1
+        at += size
+        beyond |= point
+        if not kind & MARK:
+            before, last = last, kind
+            seen |= kind
+            lower |= kind & ~(kind >> np.uint32(7)) & np.uint32(ALPHABETIC)
+        here = at
+        while at < end and data[at] < 0x80 and not table[data[at]] & BREAKS and not last & SINGLE:
+            before, last = last, table[data[at]] & CLASS
+            seen |= last
+            lower |= last & ~(last >> np.uint32(7)) & np.uint32(ALPHABETIC)
+            at += 1
+        length += at - here
+        if at >= end:
+            break
+        point, size = decode(data, at, end)
+        kind = table[point] & CLASS
+        if not kind & BREAKS:
+            if last & SINGLE:
+                break
+            continue
+        if kind & MARK:
+            continue
+        if kind & (SPACE | SINGLE) or last & SINGLE:
+            break
+        if point == COLON and _is_url(data, first, at, end):
+            stop = _url_end(data, at, end, table)
+            at, length, points = _take(data, at, stop, end, length)
+            beyond |= points
+            counts[URLS] += length
+            break
+        stop = _belonging(data, at, end, table, before, last, customs)
+        if stop == at:
+            break
+        at, length, points = _take(data, at, stop, end, length)
+        beyond |= points
+        last = np.uint32(0)
+        if at >= end:
+            break
+        point, size = decode(data, at, end)
+        kind = table[point] & CLASS
+        if kind & BREAKS:
+            break
+    return at, length, seen, lower != 0, beyond < 0x80
+
+
+@njit(cache=True, inline="always")
+def _take(data: Bytes, at: int, stop: int, end: int, length: int) -> tuple[int, int, np.uint32]:
+    """Take all characters up to `stop` into a length; their bits together."""
+    points = np.uint32(0)
+    while at < stop:
+        point, size = decode(data, at, end)
+        length += 1
+        at += size
+        points |= point
+    return at, length, points
+
+
+@njit(cache=True)
+def _belonging(
+    data: Bytes,
+    at: int,
+    end: int,
+    table: Table,
+    before: np.uint32,
+    last: np.uint32,
+    customs: int,
+) -> int:
+    """Where the marks end that begin here and belong to the word before them; `at` if none do.
+
+    `last` and `before` are the classes of the last two letters or digits of the word.
+    """
+    point, size = decode(data, at, end)
+    here, clings, joins = at, True, True
+    while here < end and data[here] < 0x80 and MANNERS[data[here]]:
+        clings = clings and MANNERS[data[here]] & CLINGS != 0 and data[here] != DOT
+        joins = joins and MANNERS[data[here]] & JOINS != 0
+        here += 1
+    if here == at:
+        here, clings = at + size, False
+        joins = point in (CURLY_APOSTROPHE, MIDDLE_DOT)
+    after = table[decode(data, here, end)[0]] & CLASS if here < end else np.uint32(SPACE)
+    if clings and after & SPACE:
+        return here
+    if point == DOT and here == at + 1 and after & (SPACE | PUNCTUATION):
+        initial = last & UPPER != 0 and before & UPPER == 0
+        return here if initial or (customs & ORDINALS and last & DIGIT != 0) else at
+    if after & BREAKS:
+        return at
+    if joins:
+        return here
+    if here == at + size and _joins(point, last, after, customs):
+        return here
+    return at
+
+
+@njit(cache=True)
+def _joins(point: np.uint32, last: np.uint32, after: np.uint32, customs: int) -> bool:
+    """Whether a mark between characters of two classes is inside a word."""
     if point == DOT:
-        return bool(before & UPPER != 0 or after & UPPER == 0 or before & ALPHABETIC == 0)
-    if point in APOSTROPHES:
-        return bool(before & ALPHABETIC != 0 and after & ALPHABETIC != 0)
+        return bool(last & UPPER != 0 or after & UPPER == 0 or last & ALPHABETIC == 0)
+    if point == HYPHEN:
+        plain = last & UPPER == 0 and after & (UPPER | DIGIT) == 0
+        return bool(last & ALPHABETIC != 0 and not (plain and customs & HYPHENS))
+    if point == COMMA:
+        return bool(last & DIGIT != 0 and after & DIGIT != 0)
+    return bool(point in (SLASH, COLON) and after & DIGIT != 0)
+
+
+@njit(cache=True)
+def _is_url(data: Bytes, first: int, at: int, end: int) -> bool:
+    """Whether the colon at `at` is that of `https://`."""
+    if at + 3 > end or data[at + 1] != SLASH or data[at + 2] != SLASH:
+        return False
+    for here in range(first, at):  # noqa: SIM110 -- numba knows no generators here
+        if not (97 <= data[here] | 0x20 <= 122 or 48 <= data[here] <= 57):
+            return False
     return True
 
 
 @njit(cache=True)
-def _mark(
-    data: Bytes, at: int, end: int, table: Table, counts: Numbers
-) -> tuple[int, np.uint64, int]:
-    """The punctuation token that begins here: where it ends, its hash, its length."""
-    first, size = decode(data, at, end)
-    code = (BASIS ^ np.uint64(first)) * PRIME
-    at += size
-    run, length = 1, 1
+def _url_end(data: Bytes, at: int, end: int, table: Table) -> int:
+    """Where the URL ends whose `://` begins here: behind its last letter, digit or slash."""
+    here, stop = at + 3, at + 3
+    while here < end:
+        point, size = decode(data, here, end)
+        kind = table[point]
+        if kind & SPACE or point in (0x22, 0x27, 0x28, 0x29, 0x3C, 0x3E, 0x60, 0x7B, 0x7D):
+            break
+        here += size
+        if point == SLASH or not kind & (PUNCTUATION | MARK):
+            stop = here
+    return stop
+
+
+@njit(cache=True)
+def _fold(data: Bytes, at: int, end: int, table: Table) -> np.uint64:
+    """The hash of a word as it is folded."""
+    fold, last = BASIS, np.uint32(0)
     while at < end:
         point, size = decode(data, at, end)
-        same = point == first and length == run and first in RUNS
+        at += size
+        entry = table[point]
+        letter = entry >> np.uint32(CLASS_BITS)
+        if entry & PUNCTUATION or letter == 0 or (letter == ZERO and last == ZERO):
+            continue
+        fold = (fold ^ np.uint64(letter)) * PRIME
+        last = letter
+    return mix(fold)
+
+
+@njit(cache=True)
+def _mark(data: Bytes, at: int, end: int, table: Table, counts: Numbers) -> tuple[int, int, bool]:
+    """The mark that begins here: where it ends, its length, whether it is ASCII."""
+    first, size = decode(data, at, end)
+    runs = first == ELLIPSIS or (first < 0x80 and MANNERS[first] & CLINGS != 0)
+    at += size
+    run, length, beyond = 1, 1, first
+    while at < end:
+        point, size = decode(data, at, end)
+        same = point == first and length == run and runs
         if not same and not table[point] & MARK:
             break
-        code = (code ^ np.uint64(point)) * PRIME
         run += same
         length += 1
         at += size
+        beyond |= point
     counts[NUMBER_SIGNS] += first == NUMBER_SIGN
     if first == ELLIPSIS:
         counts[ELLIPSES] += run
     elif first == DOT:
         counts[ELLIPSES] += run // 3
-    return at, mix(code), length
+    return at, length, beyond < 0x80

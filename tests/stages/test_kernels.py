@@ -16,7 +16,7 @@ from stages import kernels
 from stages.kernels import characters as ch
 from stages.kernels.hashing import string_buffers
 from stages.kernels.phrases import compile_phrases, find_phrases, first_points, fold
-from stages.kernels.words import cut
+from stages.kernels.words import COUNTS, cut
 from stages.measure import MEASURES, Measure
 from stages.quality import C4Quality
 
@@ -27,7 +27,24 @@ ALL = Measure(names=tuple(MEASURES))
 BROKEN = (b"\xc3", b"\xe6\xb1", b"\xf0\x9f\x98", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80")
 RAW = st.lists(
     st.sampled_from(
-        (*BROKEN, b"\xff", b"\x80", b"\0", b"a", b"...", b"[1", b"[citation neede", b"\n")
+        (
+            *BROKEN,
+            b"\xff",
+            b"\x80",
+            b"\x00",
+            b"a",
+            b"...",
+            b"[1",
+            b"[citation neede",
+            b"\n",
+            b"http:",
+            b"://",
+            b"/",
+            b"-",
+            b"A.",
+            b"3.",
+            b" ",
+        )
     )
     | st.binary(max_size=4)
     | st.text(max_size=3).map(lambda text: text.encode("utf-8", "surrogatepass")),
@@ -113,13 +130,20 @@ def bytes_of(batch):
     return batch.column("text").cast(pa.large_binary()).to_pylist()
 
 
-@given(raw=RAW, before=st.binary(max_size=3), after=st.binary(max_size=3))
-def test_cutting_words_never_looks_outside_of_the_text(raw, before, after):
+@given(
+    raw=RAW,
+    before=st.binary(max_size=3),
+    after=st.binary(max_size=3) | st.sampled_from((b"//x", b".", b"-a")),
+    customs=st.integers(0, 3),
+)
+def test_cutting_words_never_looks_outside_of_the_text(raw, before, after, customs):
     def words(data, start, end):
         hashes, ends = np.zeros(len(raw), np.uint64), np.zeros(len(raw) + 1, np.int64)
-        counts = np.zeros(7, np.int64)
+        counts = np.zeros(COUNTS, np.int64)
         data = np.frombuffer(data, np.uint8)
-        many = cut(data, start, end, ch.table(), hashes, ends, hashes.copy(), counts)
+        many = cut(
+            data, start, end, ch.table(), customs, hashes, ends, hashes.copy(), ends.copy(), counts
+        )
         return hashes[:many].tolist(), ends[: many + 1].tolist(), counts.tolist()
 
     whole = words(before + raw + after, len(before), len(before) + len(raw))

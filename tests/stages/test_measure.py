@@ -1,5 +1,6 @@
 """Measures against a plain Python reading of what `stages.measure.ABOUT` says of them."""
 
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -14,6 +15,7 @@ from stages.config import load_step
 from stages.errors import SpecError
 from stages.kernels.stopwords import languages
 from stages.measure import ABOUT, MEASURES, WORD_HASHES, Measure
+from stages.quality import C4Quality
 
 PIECES = (
     *(
@@ -99,11 +101,15 @@ PIECES = (
         "\x1c",
         "\u2028",
     ),
+    *("/", "~", "\\", "^", "+", "&", "(", "[", ")", ":", "_", "@", "a-1", "X-ray", "well-known"),
+    *("--all", "/usr", "usr/", "C++", "J.", "12.", "{", "}", "▪", "II", "²"),
     *("\0", "\x7f", "\ufeff", "\u202e", "\U0001f600", "\U00020000", "\U0010fffd", "\ufffd"),
 )
 TEXTS = st.lists(
     st.sampled_from(PIECES) | st.text(st.characters(max_codepoint=0x4FF), max_size=3), max_size=40
 ).map("".join)
+TEXTS = TEXTS.filter(lambda text: "://" not in text)  # URLs have a test of their own
+BULLETS = tuple("-•‣▶◀◦■□▪▫\u2013")
 ALL = Measure(names=tuple(MEASURES))
 UNSPACED = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー&&[\p{L}\p{Nl}]]",
@@ -111,15 +117,23 @@ UNSPACED = regex.compile(
 )
 
 # Every character by one letter: itself where it matters, else what it is.
+CLING, JOIN = r"[-/.@\\^|~+]", r"[_&'@\\^|+(\[]"
 WORD = "[lUdo]"
-TOKEN = regex.compile(
-    rf"""(?P<word> {WORD} (?: [lUdom]
-            | (?<=dm*),(?=d) | (?<=[lU]m*)'(?=[lU]) | [@_](?={WORD})
-            | \.(?=[ldo]) | (?<=[Udo]m*)\.(?=U) )*
-        | Sm* )
-      | (?: ([.~|/e-])\2* | ['@_,p] ) m*""",
-    regex.X,
-)
+STOP = r"(?=[\ ,:ep]|$)"
+
+
+def body(customs):
+    """A word from its first letter on."""
+    ordinal = rf"| (?<=dm*)\.{STOP}" if "ordinals" in customs else ""
+    hyphen = r"(?<=Um*)-(?=[lUdo]) | (?<=lm*)-(?=[Ud])"
+    hyphen = hyphen if "hyphens" in customs else r"(?<=[lU]m*)-(?=[lUdo])"
+    return regex.compile(
+        rf"""Sm* | {WORD} (?: [lUdom]
+            | {JOIN}+(?={WORD}) | q(?={WORD}) | {hyphen}
+            | \.(?=[ldo]) | (?<=[Udo]m*)\.(?=U) | (?<=dm*),(?=d) | [/:](?=d)
+          )* (?: [-/@\\^|~+]+(?=\ |$) | (?<=(?<!Um*)Um*)\.{STOP} {ordinal} )?""",
+        regex.X,
+    )
 
 
 def kind(character):
@@ -128,10 +142,10 @@ def kind(character):
         return " "
     if category[0] == "M" or category == "Cf":
         return "m"
-    if character in ".~|/-@_,":
+    if character in "-/.@\\^|~+_&'([,:":
         return character
-    if character in "'\u2019·":
-        return "'"
+    if character in "\u2019·":
+        return "q"
     if character == "…":
         return "e"
     if category[0] in "PS" or category == "Cc":
@@ -143,10 +157,30 @@ def kind(character):
     return "l" if character.isalpha() else "d" if category == "Nd" else "o"
 
 
-def tokens(text):
-    """(token, whether it is a word) in order."""
-    kinds = "".join(map(kind, text))
-    return [(text[m.start() : m.end()], m["word"] is not None) for m in TOKEN.finditer(kinds)]
+def tokens(text, customs=()):
+    """(token, whether it is a word) in order. Of texts without URLs."""
+    kinds, word = "".join(map(kind, text)), body(customs)
+    found, at, free = [], 0, 0
+    while at < len(text):
+        if kinds[at] in " m":
+            at += 1
+            continue
+        begin, marks = at, re.match(f"{CLING}*", kinds[at:])[0]
+        touched = at > 0 and free == at
+        if marks and ".." not in marks and not touched:
+            begin = at + len(marks)
+        match = word.match(kinds, begin)
+        if match and (begin == at or kinds[begin] != "S"):
+            found.append((text[at : match.end()], True))
+            at = free = match.end()
+            continue
+        runs = re.match(CLING + "|e", kinds[at])
+        length = len(re.match(re.escape(text[at]) + "+", text[at:])[0]) if runs else 1
+        end = at + length
+        end += len(re.match("m*", kinds[end:])[0])
+        found.append((text[at:end], False))
+        at = end
+    return found
 
 
 def repeated(items):
@@ -159,6 +193,24 @@ def top_gram(words, n):
     counts = Counter(tuple(words[at : at + n]) for at in range(len(words) - n + 1))
     gram, count = counts.most_common(1)[0] if counts else ((), 0)
     return len(" ".join(gram)) * count if count > 1 else 0
+
+
+def common_words(words, forms, n):
+    """Characters of all occurrences of the most frequent run of n words, the first of several."""
+    places = Counter(tuple(forms[at : at + n]) for at in range(len(forms) - n + 1))
+    gram, count = places.most_common(1)[0] if places else ((), 0)
+    if count < 2:
+        return 0
+    first = next(at for at in range(len(forms)) if tuple(forms[at : at + n]) == gram)
+    return count * sum(map(len, words[first : first + n]))
+
+
+def repeated_words(words, forms, n):
+    """Characters of words that are in a run of n words which is there twice."""
+    runs = [tuple(forms[at : at + n]) for at in range(len(forms) - n + 1)]
+    counts = Counter(runs)
+    inside = {at + k for at, run in enumerate(runs) if counts[run] > 1 for k in range(n)}
+    return sum(len(words[at]) for at in inside)
 
 
 def duplicate_grams(words, n):
@@ -178,27 +230,64 @@ def share(part, whole):
     return part / whole if whole else 0
 
 
-def expected_of_words(text, language=None):
-    cut = tokens(text)
+def is_capitals(word):
+    letters = [c for c in word if c.isalpha()]
+    upper = [unicodedata.category(c) in ("Lu", "Lt") for c in letters]
+    return any(upper) and all(upper)
+
+
+def expected_of_words(text, language=None, customs=()):
+    cut = tokens(text, customs)
     every, words = [token for token, _ in cut], [token for token, word in cut if word]
-    forms = Counter()
+    different, in_all = Counter(), Counter()
     for name, stops in languages().items():
         if name == language or language not in languages():
-            forms[name] = len({s for s in stops if {s, s.capitalize(), s.upper()} & set(every)})
+            spelt = {form: s for s in stops for form in (s, s.capitalize(), s.upper())}
+            found = [spelt[token] for token in every if token in spelt]
+            different[name], in_all[name] = len(set(found)), len(found)
+    best = max(different, key=different.get)
+    forms = list(map(folded, words))
+    counts = Counter(forms)
+    shares = [count / len(words) for count in counts.values()]
+    letters, marks = sum(map(len, words)), text.count("...") + text.count("…")
     result = {
         "words": len(words),
-        "mean_word_length": share(sum(map(len, words)), len(words)),
+        "mean_word_length": share(letters, len(words)),
+        "longest_word": max(map(len, words), default=0),
         "hashes_per_word": share(text.count("#"), len(every)),
-        "ellipses_per_word": share(text.count("...") + text.count("…"), len(every)),
+        "ellipses_per_word": share(marks, len(every)),
+        "symbols_per_word": share(text.count("#") + marks, len(every)),
         "newlines_per_word": share(text.count("\n"), len(every)),
         "alphabetic_words": share(sum(any(map(str.isalpha, t)) for t in every), len(every)),
-        "stop_words": max(forms.values()),
+        "capital_words": share(sum(map(is_capitals, words)), len(words)),
+        "stop_words": different[best],
+        "stop_word_share": share(in_all[best], len(words)),
+        "unique_words": share(len(counts), len(words)),
+        "word_entropy": -sum(part * math.log(part) for part in shares),
     }
     for n in (2, 3, 4):
         result[f"top_{n}_gram"] = share(top_gram(every, n), len(text))
+        result[f"common_{n}_words"] = share(common_words(words, forms, n), letters)
     for n in (5, 6, 7, 8, 9, 10):
         result[f"duplicate_{n}_grams"] = share(duplicate_grams(every, n), len(text))
+        result[f"repeated_{n}_words"] = share(repeated_words(words, forms, n), letters)
     return result
+
+
+def expected_of_characters(text):
+    kinds = Counter(map(kind, text))
+    upper = sum(unicodedata.category(c) in ("Lu", "Lt") for c in text)
+    return {
+        "characters": len(text),
+        "bytes": len(text.encode()),
+        "letters": share(sum(map(str.isalpha, text)), len(text)),
+        "digits": share(sum(map(str.isdecimal, text)), len(text)),
+        "capitals": share(upper, len(text)),
+        "marks": share(sum(n for k, n in kinds.items() if k not in " mSUldo"), len(text)),
+        "spaces": share(sum(map(str.isspace, text)), len(text)),
+        "curly_brackets": share(text.count("{") + text.count("}"), len(text)),
+        "parentheses": share(text.count("(") + text.count(")"), len(text)),
+    }
 
 
 def expected_of_lines(text):
@@ -210,10 +299,11 @@ def expected_of_lines(text):
     twice = repeated(paragraphs)
     characters, ends = len(text), regex.compile(r".*\p{STerm}$", regex.S)
     return {
-        "characters": characters,
-        "bytes": len(text.encode()),
         "lines": len(lines),
-        "bulleted_lines": share(sum(x.lstrip().startswith(("•", "-")) for x in every), len(every)),
+        "words_per_line": share(sum(word for _, word in tokens(text)), len(lines)),
+        "bulleted_lines": share(sum(x.lstrip().startswith(BULLETS) for x in every), len(every)),
+        "third_longest_line": [0, 0, 0, *sorted(map(len, lines))][-3] if len(lines) > 2 else 0,
+        "paragraphs": len(paragraphs),
         "trailing_off_lines": share(
             sum(x.rstrip().endswith(("...", "…")) for x in every), len(every)
         ),
@@ -257,6 +347,90 @@ def test_words_and_ngrams_are_counted_as_described(text):
     assert {name: row[name] for name in expected_of_words("")} == pytest.approx(
         expected_of_words(text)
     )
+
+
+@given(
+    text=TEXTS, language=st.sampled_from((("en", ["hyphens"]), ("de", ["ordinals"]), ("pt", [])))
+)
+def test_words_are_cut_by_the_customs_of_the_language(text, language):
+    name, customs = language
+    (row,) = measured(text, language=[name])
+
+    assert {name: row[name] for name in expected_of_words("")} == pytest.approx(
+        expected_of_words(text, name, customs)
+    )
+
+
+@given(text=TEXTS)
+def test_characters_are_counted_as_described(text):
+    (row,) = measured(text)
+
+    assert {name: row[name] for name in expected_of_characters("")} == pytest.approx(
+        expected_of_characters(text)
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("/usr/bin --my-option -x", None, ["/usr", "/", "bin", "--my-option", "-x"]),
+        ("A well-known X-server, a-1", "en", ["A", "well", "-", "known", "X-server", ",", "a-1"]),
+        ("guarda-chuva, fazê-lo", "pt", ["guarda-chuva", ",", "fazê-lo"]),
+        ("Am 3. Mai. Im Jahr 3.", "de", ["Am", "3.", "Mai", ".", "Im", "Jahr", "3."]),
+        ("On page 3. The end.Start", "en", ["On", "page", "3", ".", "The", "end", ".", "Start"]),
+        ("J. R. R. U.S. C++ R&D", "en", ["J.", "R.", "R.", "U.S.", "C++", "R&D"]),
+        ("linha(s) f(x)", "pt", ["linha(s", ")", "f(x", ")"]),
+        (
+            "see (https://a.org/b?c=d#e). It",
+            "en",
+            ["see", "(", "https://a.org/b?c=d#e", ")", ".", "It"],
+        ),
+        ("...and so on...", "en", ["...", "and", "so", "on", "..."]),
+        ("3,5 10:30 1/2 and/or", "en", ["3,5", "10:30", "1/2", "and", "/", "or"]),
+        ("日本の-foo", "ja", ["日", "本", "の", "-", "foo"]),
+    ],
+)
+def test_what_is_a_word_and_what_a_mark(text, language, expected):
+    columns = {"language": [language]} if language else {}
+    (row,) = measured(text, **columns)
+    words = [token for token in expected if any(map(str.isalnum, token))]
+
+    assert (row["words"], row["longest_word"]) == (len(words), max(map(len, words)))
+    assert row["mean_word_length"] == pytest.approx(sum(map(len, words)) / len(words))
+    alphabetic = sum(any(map(str.isalpha, token)) for token in expected)
+    assert row["alphabetic_words"] == pytest.approx(alphabetic / len(expected))
+
+
+def test_the_characters_of_urls_are_those_of_whole_addresses():
+    url = "https://example.org/a_(b"  # the bracket ends it
+    (row,) = measured(f"x {url}) y")
+
+    assert row["url_characters"] == pytest.approx(len("https://example.org/a") / (len(url) + 5))
+    assert measured("no://")[0]["url_characters"] == 1
+    assert measured("http:/x a.b/c")[0]["url_characters"] == 0
+
+
+@given(
+    lines=st.lists(TEXTS | st.sampled_from(("It ends. Or not? J. R.", "今日。明日。")), max_size=4)
+)
+def test_sentences_are_those_that_c4_counts(lines):
+    text = "\n".join(lines)
+    off = dict.fromkeys(
+        ("citations", "lorem_ipsum", "javascript", "curly_bracket", "policy"), False
+    )
+    counts = C4Quality(
+        **off, word_length=None, words_per_line=None, no_terminal_punctuation=False, sentences=10**6
+    )
+
+    assert measured(text)[0]["sentences"] == counts(batch(text)).column("value")[0].as_py()
+
+
+def test_lines_that_say_nothing_are_shares_of_lines():
+    text = "Lorem Ipsum dolor\n\nUsamos cookies.\nPlease enable JavaScript.\nProse."
+    (row,) = measured(text)
+
+    names = ("lorem_lines", "boilerplate_lines", "javascript_lines")
+    assert [row[name] for name in names] == [0.25, 0.25, 0.25]
 
 
 @given(
@@ -332,7 +506,8 @@ def test_a_text_without_words_and_lines_measures_zero_but_for_its_size(text):
     (row,) = measured(text)
 
     assert (row["characters"], row["bytes"], row[WORD_HASHES]) == (len(text), len(text), [])
-    assert not any(row[name] for name in MEASURES if name not in ("characters", "bytes"))
+    sizes = ("characters", "bytes", "spaces", "marks")
+    assert not any(row[name] for name in MEASURES if name not in sizes)
 
 
 def test_no_rows_measure_nothing():
@@ -364,6 +539,7 @@ def test_a_line_of_a_megabyte_and_a_text_of_one_word_are_measured():
     rows = measured("x" * 1_000_000, "word " * 200_000, "。" * 300_000)
 
     assert [row["words"] for row in rows] == [1, 200_000, 0]
+    assert [row["longest_word"] for row in rows] == [1_000_000, 4, 0]
 
 
 def test_an_unknown_measure_is_refused_with_what_was_meant():
