@@ -199,6 +199,8 @@ class Sink(Step):
 class Job(Step):
     """One piece of work over whole flows, such as training: a node of the graph as any other."""
 
+    evaluates: ClassVar[bool] = False  # its documents, of flows and files, must not be trained on
+
     @property
     def needs(self) -> tuple[str, ...]:
         return ()

@@ -113,7 +113,7 @@ class RepeatedSpans(_Spans, Stage):
     A repeat does not overlap with what it repeats.
     """
 
-    window: int = 1
+    window: int = 1  # successive units in a span
 
     def __call__(self, batch: Batch) -> Batch:
         from stages.kernels.characters import table

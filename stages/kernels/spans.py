@@ -69,7 +69,7 @@ def repeats(
 
 
 @njit(cache=True)
-def _grams(hashes: Hashes, count: int, size: int, step: np.uint64, out: Hashes) -> int:
+def grams_of(hashes: Hashes, count: int, size: int, step: np.uint64, out: Hashes) -> int:
     """Hash every run of `size` hashes; how many there are. Rolling: a sum of powers of `step`."""
     many = count - size + 1
     if many < 1:
@@ -124,7 +124,7 @@ def anchors(data: Bytes, offsets: Numbers, table: Table, words: int) -> tuple[Ha
     size, found = (words + 1) // 2, 0
     for row in range(len(offsets) - 1):
         count = cut_units(data, offsets[row], offsets[row + 1], table, WORD, EXACT, units)
-        many = _grams(units.codes, count, size, STEP, grams)
+        many = grams_of(units.codes, count, size, STEP, grams)
         runs = _choose(grams, many, words - size + 1, chosen)
         for run in range(runs):
             if run == 0 or chosen[run] != chosen[run - 1]:
@@ -152,9 +152,9 @@ def runs_at(
     size, found = (words + 1) // 2, 0
     for row in range(len(offsets) - 1):
         count = cut_units(data, offsets[row], offsets[row + 1], table, WORD, EXACT, units)
-        many = _grams(units.codes, count, size, STEP, grams)
+        many = grams_of(units.codes, count, size, STEP, grams)
         runs = _choose(grams, many, words - size + 1, chosen)
-        _grams(units.checks, count, words, P2 ^ P1 | np.uint64(1), wholes)
+        grams_of(units.checks, count, words, P2 ^ P1 | np.uint64(1), wholes)
         at = places[row]
         for run in range(runs):
             while at < places[row + 1] and ats[at] < chosen[run]:

@@ -142,7 +142,7 @@ def test_what_is_left_keeps_its_paragraphs_and_its_indentation():
             "O Sr. J. Silva mede 1.80 m... e sai. Fim",
             ["O Sr.", "J. Silva mede 1.80 m... e sai.", "Fim"],
         ),
-        ("今天下雨。「明天呢？」不知道", ["今天下雨。", "「明天呢？」", "不知道"]),
+        ("今天下雨。「明天呢。」不知道", ["今天下雨。", "「明天呢。」", "不知道"]),
         ("Um título\nUma frase. Outra", ["Um título", "Uma frase.", "Outra"]),
         ("क्या हुआ? कुछ नहीं। ठीक है", ["क्या हुआ?", "कुछ नहीं।", "ठीक है"]),
     ],
