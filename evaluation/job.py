@@ -40,6 +40,8 @@ class Evaluate(Job):
     Leaves `likelihood.parquet`: one row per document.
     """
 
+    evaluates = True
+
     heldout: File | None = None  # documents, if not those of a flow
     window: int | None = None  # tokens seen at once; None: what the model can, at most 2,048
     stride: int | None = None  # tokens from window to window; None: half a window

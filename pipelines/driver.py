@@ -191,8 +191,7 @@ class Walk:
         keys = [shard.key for shard in shards]
         listed = self._list(keys)
         base = (str(ENGINE), fingerprint(barrier), listed)
-        rows = sum(self.store.get(key).files[SKETCH].rows for key in keys)
-        parts = max(1, -(-rows // SKETCH_ROWS_PER_TASK))
+        parts = _partitions(self.store.get(key) for key in keys)
 
         def round_(kind: str, calls: Iterable[tuple[int, tuple[Any, ...]]]) -> list[Commit]:
             tasks = [Task(kind, digest(kind, *base, str(at)), args) for at, args in calls]
@@ -201,6 +200,13 @@ class Walk:
             return [found[task.target] for task in tasks]
 
         made = round_("decide", [(at, (note, listed, at, parts)) for at in range(parts)])
+        if barrier.refined:
+            proposed = self._list_of(made)
+            refined = round_(
+                "refine", [(at, (note, listed, proposed, at)) for at in range(len(keys))]
+            )
+            again, parts = self._list_of(refined), _partitions(refined)
+            made = round_("decide_refined", [(at, (note, again, at, parts)) for at in range(parts)])
         if barrier.verified:
             (asked,) = round_("ask", [(0, (note, self._list_of(made)))])
             ask, wanted, pairs = asked.key, asked.result["shards"], asked.result["parts"]
@@ -268,6 +274,12 @@ class Walk:
 
     def _list_of(self, commits: list[Commit]) -> str:
         return self._list([commit.key for commit in commits])
+
+
+def _partitions(sketched: Iterable[Commit]) -> int:
+    """Into how many ranges of the key the sketches of some shards are parted."""
+    rows = sum(commit.files[SKETCH].rows for commit in sketched)
+    return max(1, -(-rows // SKETCH_ROWS_PER_TASK))
 
 
 def _size(commit: Commit) -> int:

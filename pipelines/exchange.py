@@ -56,6 +56,20 @@ def between(column: str, low: int, high: int) -> pc.Expression:
 
 def decide(store: Store, target: str, barrier: str, shards: str, at: int, parts: int) -> Commit:
     """Propose within one of `parts` equal ranges of the key."""
+    sketches = _sketches(store, shards, at, parts)
+    return _write(store, target, {PROPOSALS: barrier_of(store, barrier).decide(sketches)})
+
+
+def decide_refined(
+    store: Store, target: str, barrier: str, refined: str, at: int, parts: int
+) -> Commit:
+    """Propose again, from the second sketches of all shards."""
+    sketches = _sketches(store, refined, at, parts)
+    return _write(store, target, {PROPOSALS: barrier_of(store, barrier).decide_refined(sketches)})
+
+
+def _sketches(store: Store, shards: str, at: int, parts: int) -> pa.Table:
+    """The rows of all shards' sketches in one range of the key, in order of doc."""
     bounds = between("key", at * _UINT64 // parts, (at + 1) * _UINT64 // parts - 1)
     tables = []
     for number, shard in enumerate(manifest(store, shards)):
@@ -63,8 +77,29 @@ def decide(store: Store, target: str, barrier: str, shards: str, at: int, parts:
         rows = pq.read_table(path, filters=bounds)
         docs = pc.add(rows["row"].cast(pa.uint64()), pa.scalar(number << 32, pa.uint64()))
         tables.append(rows.drop_columns(["row"]).append_column("doc", docs))
-    sketches = pa.concat_tables(tables).sort_by("doc").combine_chunks()
-    return _write(store, target, {PROPOSALS: barrier_of(store, barrier).decide(sketches)})
+    return pa.concat_tables(tables).sort_by("doc").combine_chunks()
+
+
+def refine(
+    store: Store, target: str, barrier: str, shards: str, proposals: str, number: int
+) -> Commit:
+    """Sketch again what is proposed of one shard."""
+    found = [_of_shard(store, key, PROPOSALS, number) for key in manifest(store, proposals)]
+    about = pa.concat_tables(found).drop_columns(["doc"]).sort_by("row").combine_chunks()
+    rows = about["row"].to_numpy()
+    step = barrier_of(store, barrier)
+    tables = [step.refine(nobody(), about.slice(0, 0))]
+    shard = manifest(store, shards)[number]
+    for batch, picked in _rows(store, shard, np.unique(rows), DOCUMENT.names):
+        some = slice(*np.searchsorted(rows, [picked[0], picked[-1] + np.uint64(1)]))
+        batch = batch.append_column("row", pa.array(picked, pa.uint32()))
+        tables.append(step.refine(batch, about[some]))
+    return _write(store, target, {SKETCH: pa.concat_tables(tables).sort_by("key")})
+
+
+def nobody() -> pa.RecordBatch:
+    """A batch of no documents, with their positions."""
+    return pa.RecordBatch.from_pylist([], DOCUMENT.append(pa.field("row", pa.uint32())))
 
 
 def ask(store: Store, target: str, barrier: str, proposals: str) -> Commit:

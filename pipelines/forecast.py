@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from pipelines.driver import Stretch, Walk
-from pipelines.graph import Flow, Pipeline
+from pipelines.graph import Flow, Pipeline, unguarded
 from pipelines.plan import Input, Pass, passes
 from pipelines.runner import InProcess
 from pipelines.store import Commit, Store
@@ -83,6 +83,8 @@ def forecast(pipeline: Pipeline, store: Store) -> Iterator[str]:
         yield f"{name} (from {', '.join(inputs)})"
         yield from foresight.flow_lines(name, outputs)
     yield from _times(foresight)
+    for warning in unguarded(pipeline):
+        yield f"warning: {warning}"
 
 
 def _line(stretch: Stretch, missing: list[Task]) -> str:

@@ -1,8 +1,8 @@
 """A pipeline as its author writes it: named flows of steps that feed one another."""
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,17 @@ import yaml
 
 from pipelines.recipe import line_of, parse
 from stages.base import DOCUMENT, Barrier, Job, Sink, Source, Stage, Step
-from stages.config import HOMES, StepType, dump_step, load_step, references, validated
+from stages.config import (
+    FLOW,
+    HOMES,
+    StepType,
+    dump_step,
+    files_of,
+    load_step,
+    references,
+    validated,
+)
+from stages.decontaminate import HELDOUT, Decontaminate, HeldOut
 from stages.errors import SpecError
 from stages.measure import MEASURES
 
@@ -58,7 +68,8 @@ class Pipeline:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise SpecError(f"{self.place or self.name}: name: {self.name!r} is not a plain name")
-        object.__setattr__(self, "flows", {n: self._validated(n, f) for n, f in self.flows.items()})
+        flows = {n: self._validated(n, f) for n, f in with_heldout(self).items()}
+        object.__setattr__(self, "flows", flows)
         columns: dict[str, set[str]] = {}
         for name in self.order():
             columns[name] = self._columns(name, columns)
@@ -211,6 +222,85 @@ class Pipeline:
             width=100,
         )
         return text
+
+
+def held_out(pipeline: Pipeline) -> dict[str, tuple[list[str], list[str]]]:
+    """Of each flow whose job evaluates: the flows of documents that it reads, the files that it names."""
+    found = {}
+    for name, flow in pipeline.flows.items():
+        if isinstance(flow.end, Job) and flow.end.evaluates:
+            inner = [i for i in flow.inputs if isinstance(i, str) and i in pipeline.flows]
+            documents = [i for i in inner if pipeline.flows[i].end is None]
+            found[name] = documents, sorted(files_of(flow.end).values())
+    return found
+
+
+def with_heldout(pipeline: Pipeline) -> dict[str, Flow]:
+    """The flows, with what a Decontaminate that names no benchmark is against.
+
+    That is the flow `decontamination`, of the documents that evaluations read, added if it is not
+    there; for each file that they name, a Decontaminate of its own is put behind.
+    """
+    home = HELDOUT.removeprefix(FLOW).partition("/")[0]
+    known = held_out(pipeline).values()
+    documents = list(dict.fromkeys(name for names, _ in known for name in names))
+    files = list(dict.fromkeys(path for _, paths in known for path in paths))
+    flows, asked = {}, False
+    for name, flow in pipeline.flows.items():
+        steps: list[Step] = []
+        for at, step in enumerate(flow.steps):
+            if (
+                not isinstance(step, Decontaminate)
+                or step.against != HELDOUT
+                or home in pipeline.flows
+            ):
+                steps.append(step)
+                continue
+            asked = True
+            steps += [step] if documents else []
+            steps += [replace(step, against=path) for path in files]
+            if not documents and not files:
+                place = (
+                    f"{pipeline.place or pipeline.name}: flows.{name}.stages[{at}].Decontaminate"
+                )
+                raise SpecError(
+                    f"{place}.against: name benchmarks; no evaluation of this pipeline names any"
+                )
+        flows[name] = Flow(flow.inputs, steps)
+    if asked and documents:
+        flows[home] = Flow(documents, [HeldOut()])
+    return flows
+
+
+def unguarded(pipeline: Pipeline) -> Iterator[str]:
+    """A warning for all that an evaluation names and no Decontaminate kept out of what was trained on."""
+    for name, (documents, files) in held_out(pipeline).items():
+        flow = pipeline.flows[name]
+        trained = [i for i in flow.inputs if isinstance(i, str) and i not in documents]
+        steps = [step for one in _behind(pipeline, trained) for step in pipeline.flows[one].steps]
+        against = {step.against for step in steps if isinstance(step, Decontaminate)}
+        made = {path.removeprefix(FLOW).partition("/")[0] for path in against if FLOW in path}
+        covered = {i for one in made if one in pipeline.flows for i in pipeline.flows[one].inputs}
+        for missing in [
+            *(d for d in documents if d not in covered),
+            *(f for f in files if f not in against),
+        ]:
+            yield (
+                f"{name}: nothing keeps copies of {missing} out of {', '.join(trained)}; put "
+                f"stages.decontaminate.Decontaminate into the flow that is trained on"
+            )
+
+
+def _behind(pipeline: Pipeline, names: Sequence[str]) -> list[str]:
+    """The flows, and those that they read, and so on."""
+    found: dict[str, None] = {}
+    todo = list(names)
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found[name] = None
+            todo += [i for i in pipeline.flows[name].inputs if isinstance(i, str)]
+    return list(found)
 
 
 _LIMITS = ("max_errors", "max_quarantine", "seconds")

@@ -12,6 +12,8 @@ KINDS: dict[str, Callable[..., Any]] = {
     "pass": worker.run_pass,
     "probe": worker.probe,
     "decide": exchange.decide,
+    "refine": exchange.refine,
+    "decide_refined": exchange.decide_refined,
     "ask": exchange.ask,
     "evidence": exchange.evidence,
     "verify": exchange.verify,

@@ -282,7 +282,8 @@ def chain(job: Pass, decision: pa.Table | None) -> list[tuple[str, Callable[[Bat
 def columns_of(job: Pass) -> dict[str, pa.DataType]:
     """The scalar columns, beyond DOCUMENT, that steps of this pass add: the features."""
     added: dict[str, pa.DataType] = {}
-    for step in job.chain:
+    steps: list[Step] = [job.entry, *job.chain] if job.entry else list(job.chain)
+    for step in steps:
         for column in step.adds:
             if not pa.types.is_nested(column.type):
                 added[column.name] = column.type

@@ -99,6 +99,10 @@ class Barrier(Step):
     1. `sketch(batch)` rides at the end of the pass before; its column `key` (uint64) says which
        rows must meet. The engine adds the column `doc` (uint64: shard number << 32 | row).
     2. `decide(sketches)` sees all rows whose keys share a partition and returns *proposals*.
+       If `refined`, a second sketch follows, of the documents that were proposed only:
+       `refine(batch, proposals)` gets them read again (with `row`, their position in the shard) and
+       the shard's proposals about them (`row` in place of `doc`), and returns a sketch, its `row`
+       the batch's; what `decide_refined(sketches)` says then are the proposals.
     3. If `verified`: `ask(proposals)` (central) names pairs (`doc`, `other`) that must be compared;
        `evidence(batch)` is taken of every document named (one row per document, in order), read
        again from the committed shard; `verify(pairs)` gets the pairs of one partition with the
@@ -113,6 +117,7 @@ class Barrier(Step):
     """
 
     verified: ClassVar[bool] = False
+    refined: ClassVar[bool] = False
     late: ClassVar[tuple[str, ...]] = ()  # fields that shape the decision but not the sketch
 
     @abstractmethod
@@ -122,6 +127,14 @@ class Barrier(Step):
     @abstractmethod
     def decide(self, sketches: pa.Table) -> pa.Table:
         """Propose, from the sketches of one partition (ordered by doc). Any split, same union."""
+
+    def refine(self, batch: Batch, proposals: pa.Table) -> pa.Table:  # noqa: ARG002
+        """Sketch again, with `key` and `row`, the documents that proposals are about."""
+        raise TypeError(f"{type(self).__name__} does not refine")
+
+    def decide_refined(self, sketches: pa.Table) -> pa.Table:  # noqa: ARG002
+        """`decide`, of the second sketches."""
+        raise TypeError(f"{type(self).__name__} does not refine")
 
     def ask(self, proposals: pa.Table) -> pa.Table:  # noqa: ARG002
         """The pairs (`doc`, `other`: uint64) to compare, each once."""
@@ -185,6 +198,8 @@ class Sink(Step):
 @dataclass(frozen=True, kw_only=True)
 class Job(Step):
     """One piece of work over whole flows, such as training: a node of the graph as any other."""
+
+    evaluates: ClassVar[bool] = False  # its documents, of flows and files, must not be trained on
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -237,14 +237,14 @@ def read_line(
             dots = dots + 1 if point == DOT else 0
         sentences += not inside and kind & (ALPHABETIC | DIGIT) != 0
         initial = current & UPPER != 0 and before & UPPER == 0
-        inside, ending = _sentence(point, kind, initial, dots, inside, ending)
+        inside, ending = sentence(point, kind, initial, dots, inside, ending)
         before, current = current, kind
     terminal = last & (TERMINAL | QUOTE) != 0 and dots < 3
     return Line(at, size, last_points, words, longest, terminal, braces, sentences)
 
 
 @njit(cache=True, inline="always")
-def _sentence(
+def sentence(
     point: np.uint32, kind: np.uint32, initial: bool, dots: int, inside: bool, ending: bool
 ) -> tuple[bool, bool]:
     """Whether a sentence is under way after a character, and whether it ends if no letter follows.

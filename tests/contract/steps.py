@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import pkgutil
 from collections.abc import Callable
 from dataclasses import MISSING, fields
@@ -28,6 +29,10 @@ EXAMPLES: dict[str, Callable[[Path], Values]] = {
     **{
         f"stages.read.{name}": lambda home: {"paths": str(home / "words.txt")}
         for name in ("Warc", "Wet", "Jsonl", "Parquet", "Text")
+    },
+    "stages.decontaminate.Decontaminate": lambda home: {
+        "against": str(home / "benchmark.jsonl"),
+        "ngram": 5,
     },
     "stages.keywords.KeywordFilter": lambda home: {
         "words": ("jumps over", "raposa"),
@@ -115,6 +120,8 @@ def write_inputs(home: Path) -> None:
     )
     tokenizer.train_from_iterator([ENGLISH, PORTUGUESE], trainer)
     tokenizer.save(str(home / "tokenizer.json"))
+    item = {"question": " ".join(ENGLISH.split()[:9]), "answer": PORTUGUESE}
+    (home / "benchmark.jsonl").write_text(json.dumps(item), encoding="utf-8")
     for name, words in (
         ("words.txt", "cassino\nfree money\n0.example.org\n"),
         ("more.txt", "other\n"),

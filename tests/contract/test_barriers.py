@@ -68,6 +68,14 @@ def rounds(
         step.decide(sketched.filter(pa.array(place == at)).combine_chunks())
         for at in range(partitions)
     ]
+    if step.refined:
+        order.shuffle(proposals)
+        refined = pa.concat_tables(refine(step, shards, pa.concat_tables(proposals)))
+        homes = np.right_shift(refined["key"].to_numpy(), np.uint64(40)) % np.uint64(partitions)
+        proposals = [
+            step.decide_refined(refined.filter(pa.array(homes == at)).sort_by("doc"))
+            for at in range(partitions)
+        ]
     if step.verified:
         proposals = verify(step, proposals, known, partitions)
     order.shuffle(proposals)
@@ -98,6 +106,31 @@ def sketch(step: Barrier, shards: Sequence[Sequence[Batch]]) -> list[pa.Table]:
     return tables
 
 
+def refine(step: Barrier, shards: Sequence[Sequence[Batch]], proposals: pa.Table) -> list[pa.Table]:
+    tables = []
+    for number, batches in enumerate(shards):
+        ours = slice_of(proposals, number)
+        first = 0
+        for batch in batches:
+            rows = np.arange(first, first + batch.num_rows, dtype=np.uint32)
+            named = pa.array(np.isin(rows, ours["row"].to_numpy()))
+            some = batch.append_column("row", pa.array(rows)).filter(named)
+            within = pa.array(np.isin(ours["row"].to_numpy(), rows))
+            table = step.refine(some, ours.filter(within).sort_by("row"))
+            docs = pc.add(table["row"].cast(pa.uint64()), pa.scalar(number << 32, pa.uint64()))
+            tables.append(table.drop_columns(["row"]).append_column("doc", docs))
+            first += batch.num_rows
+    return tables
+
+
+def slice_of(table: pa.Table, number: int) -> pa.Table:
+    """The rows about one shard, with `row` in place of `doc`."""
+    docs = table["doc"].to_numpy()
+    ours = table.filter(pa.array(docs >> np.uint64(32) == number))
+    row = pa.array((ours["doc"].to_numpy() & np.uint64(0xFFFFFFFF)).astype(np.uint32))
+    return ours.drop_columns(["doc"]).append_column("row", row)
+
+
 def verify(
     step: Barrier, proposals: list[pa.Table], known: dict[int, Batch], size: int
 ) -> list[pa.Table]:
@@ -123,10 +156,7 @@ def apply(
         decision = decision.append_column("copy_of", pa.array(ids, pa.string()))
     found: Outcomes = {}
     for number, batches in enumerate(shards):
-        docs = decision["doc"].to_numpy()
-        ours = decision.filter(pa.array(docs >> np.uint64(32) == number))
-        row = pa.array((ours["doc"].to_numpy() & np.uint64(0xFFFFFFFF)).astype(np.uint32))
-        ours = ours.drop_columns(["doc"]).append_column("row", row)
+        ours = slice_of(decision, number)
         first = 0
         for batch in batches:
             rows = pa.array(np.arange(first, first + batch.num_rows, dtype=np.uint32))

@@ -52,6 +52,8 @@ def drive(barrier, parts, partitions=1, batches=1, shuffle=0):
     rounds = [barrier.decide(sketch.filter(pa.array(home == at))) for at in range(partitions)]
     numbers.shuffle(rounds)
     proposals = pa.concat_tables(rounds)
+    if barrier.refined:
+        proposals = _refined(barrier, parts, proposals, partitions)
     if barrier.verified:
         proposals = _verified(barrier, parts, proposals, partitions)
     decision = barrier.conclude(proposals)
@@ -66,6 +68,22 @@ def drive(barrier, parts, partitions=1, batches=1, shuffle=0):
         if leave is not None:
             rejects += leave.to_pylist()
     return kept, rejects, decision
+
+
+def _refined(barrier, parts, proposals, partitions):
+    tables = []
+    for shard, whole in enumerate(parts):
+        ours = _slice(proposals, shard, parts)
+        batch = whole.append_column("row", pa.array(np.arange(whole.num_rows), pa.uint32()))
+        named = np.unique(ours["row"].to_numpy())
+        sketch = barrier.refine(batch.take(pa.array(named)), ours.sort_by("row"))
+        doc = pc.add(sketch["row"].cast(pa.uint64()), pa.scalar(shard << 32, pa.uint64()))
+        tables.append(sketch.drop_columns("row").append_column("doc", doc))
+    sketch = pa.concat_tables(tables).sort_by("doc")
+    home = sketch["key"].to_numpy() % partitions
+    return pa.concat_tables(
+        [barrier.decide_refined(sketch.filter(pa.array(home == at))) for at in range(partitions)]
+    )
 
 
 def _verified(barrier, parts, proposals, partitions):
