@@ -61,7 +61,7 @@ class Terms:
         kinds = np.repeat(np.arange(len(lists)), [len(terms) for terms in lists])
         every, kinds = _attached(every, kinds)
         self.lists = len(lists)
-        self.keys, self.kinds = _build(*_lower(every), table(), kinds)
+        self.keys, self.kinds, self.sketch = _build(*_lower(every), table(), kinds)
 
     def count(self, column: pa.Array) -> tuple[Counts, Counts]:
         """For each text: hits of each list (texts, lists), and how many words it has.
@@ -69,7 +69,7 @@ class Terms:
         Of terms that overlap, the one that begins first counts, of those the longest.
         """
         found: tuple[Counts, Counts] = _count(
-            *_lower(column), table(), self.keys, self.kinds, self.lists
+            *_lower(column), table(), self.keys, self.kinds, self.sketch, self.lists
         )
         return found
 
@@ -156,8 +156,14 @@ def _extend(key: np.uint64, token: np.uint64) -> np.uint64:
 
 
 @njit(cache=True)
-def _build(offsets: Offsets, data: Bytes, classes: Table, lists: Counts) -> tuple[Hashes, Counts]:
-    """The table: keys (a power of two of slots, half of them free) and the list of each prefix."""
+def _build(
+    offsets: Offsets, data: Bytes, classes: Table, lists: Counts
+) -> tuple[Hashes, Counts, Bytes]:
+    """The table: keys (a power of two of slots, half of them free), the list of each prefix, a sketch.
+
+    The sketch has eight bits for each slot, those of keys set. It stays in the cache of the core, where
+    a large table does not, and answers for nearly all that is not there.
+    """
     room, total = _room(offsets), 0
     for term in range(len(lists)):
         many, _ = _tokens(data, offsets[term], offsets[term + 1], classes, room)
@@ -165,7 +171,11 @@ def _build(offsets: Offsets, data: Bytes, classes: Table, lists: Counts) -> tupl
     slots = 2
     while slots < 2 * total + 2:
         slots *= 2
-    keys, kinds = np.zeros(slots, np.uint64), np.full(slots, GOES_ON)
+    keys, kinds, sketch = (
+        np.zeros(slots, np.uint64),
+        np.full(slots, GOES_ON),
+        np.zeros(slots, np.uint8),
+    )
     for term in range(len(lists)):
         many, _ = _tokens(data, offsets[term], offsets[term + 1], classes, room)
         key, slot = np.uint64(0), np.uint64(0)
@@ -173,14 +183,29 @@ def _build(offsets: Offsets, data: Bytes, classes: Table, lists: Counts) -> tupl
             key = _extend(key, room[token])
             slot = _find(keys, key)
             keys[slot] = key
+            byte, bit = _bit(sketch, key)
+            sketch[byte] |= bit
         if many and kinds[slot] == GOES_ON:
             kinds[slot] = lists[term]
-    return keys, kinds
+    return keys, kinds, sketch
+
+
+@njit(cache=True, inline="always")
+def _bit(sketch: Bytes, key: np.uint64) -> tuple[np.uint64, np.uint8]:
+    """The byte and the bit of a key."""
+    byte = key >> np.uint64(24) & np.uint64(len(sketch) - 1)
+    return byte, np.uint8(np.uint64(1) << (key >> np.uint64(61)))
 
 
 @njit(cache=True)
 def _count(
-    offsets: Offsets, data: Bytes, classes: Table, keys: Hashes, kinds: Counts, lists: int
+    offsets: Offsets,
+    data: Bytes,
+    classes: Table,
+    keys: Hashes,
+    kinds: Counts,
+    sketch: Bytes,
+    lists: int,
 ) -> tuple[Counts, Counts]:
     hits = np.zeros((len(offsets) - 1, lists), np.int64)
     words = np.zeros(len(offsets) - 1, np.int64)
@@ -192,6 +217,9 @@ def _count(
             key, found, after = np.uint64(0), GOES_ON, at + 1
             for token in range(at, many):
                 key = _extend(key, room[token])
+                byte, bit = _bit(sketch, key)
+                if not sketch[byte] & bit:
+                    break
                 slot = _find(keys, key)
                 if keys[slot] == 0:
                     break

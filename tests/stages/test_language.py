@@ -15,6 +15,7 @@ from stages.codes import language_code, scripts_of
 from stages.config import dump_step, fingerprint, load_step
 from stages.errors import SpecError
 from stages.kernels.hashing import string_buffers
+from stages.kernels.linear import predict, read
 from stages.kernels.sample import cut_rows, sample, stretches
 from stages.kernels.scripts import names, script_table
 from stages.kernels.stopwords import languages as with_stop_words
@@ -341,3 +342,72 @@ def test_a_text_in_two_languages_is_mixed_and_one_in_one_is_not():
         ["language.mixed"],
     )
     assert dropped["value"].to_pylist() == [shares[2]]
+
+
+def trained(path, **options):
+    import fasttext
+
+    lines = path.with_suffix(".txt")
+    lines.write_text(
+        "__label__pt o gato não está em casa\n__label__en the cat is not at home\n"
+        "__label__zh 猫 不在 家\n__label__x \u0301e\u0301 😀\n" * 30
+    )
+    options = {"dim": 5, "epoch": 20, "lr": 0.5, "thread": 1, "verbose": 0, **options}
+    model = fasttext.train_supervised(str(lines), **options)
+    if path.suffix == ".ftz":
+        model.quantize(str(lines), retrain=False, qnorm=True, cutoff=300, thread=1, verbose=0)
+    model.save_model(str(path))
+    return str(path)
+
+
+MODELS = [
+    ("words.bin", {}),
+    ("runs.bin", {"minn": 1, "maxn": 4, "bucket": 300}),
+    ("tree.bin", {"minn": 2, "maxn": 3, "bucket": 1000, "loss": "hs"}),
+    ("pruned.ftz", {"minn": 2, "maxn": 3, "bucket": 1000, "loss": "hs", "dim": 7}),
+    ("default", {}),
+]
+
+
+@pytest.mark.parametrize("name, options", MODELS, ids=[name for name, _ in MODELS])
+def test_the_kernel_says_what_the_library_says(tmp_path, name, options):
+    path = default_model() if name == "default" else trained(tmp_path / name, **options)
+    library = load(path)
+    model = read(path, library)
+    names = library.getLabels("strict")[0]
+
+    @settings(deadline=None, max_examples=100)
+    @given(
+        st.lists(
+            st.lists(
+                st.one_of(
+                    st.text(max_size=12),
+                    st.sampled_from(["gato", "the", "casa", "家", "__label__pt"]),
+                ),
+                max_size=8,
+            ).map(" ".join),
+            min_size=1,
+            max_size=5,
+        )
+    )
+    def compare(texts):
+        lines, _ = sample(column(*texts), 1000, 1)
+        offsets, data = string_buffers(lines)
+        numbers, chances = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.float32)
+        predict(data, offsets, model, numbers, chances)
+        labels, scores = library.multilinePredict(lines.to_pylist(), 2, 0.0, "strict")
+        for number, chance, label, score in zip(numbers, chances, labels, scores, strict=True):
+            assert (number >= 0) == (len(label) > 0)
+            if len(label):
+                assert chance == pytest.approx(score[0], abs=1e-5)
+                close = len(score) > 1 and score[0] - score[1] < 1e-5
+                assert names[number] in (label[:2] if close else label[:1])
+
+    assert model is not None
+    compare()
+
+
+def test_a_model_that_the_kernel_does_not_know_is_left_to_the_library(tmp_path):
+    path = trained(tmp_path / "pairs.bin", wordNgrams=2, bucket=100)
+    assert read(path, load(path)) is None
+    assert labels("o gato não está", "the cat is", "", model=path) == ["pt", "en", "und"]
