@@ -15,7 +15,7 @@ Any other visible character is a token of its own; a run of the same one of thos
 is one. In the main these are the cuts of spaCy's blank tokenizers.
 """
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -67,37 +67,31 @@ CAPITALS, LONGEST, URLS = range(7, 10)
 COUNTS = 10
 
 
+class Asked(NamedTuple):
+    """Where `cut` writes, besides counts; an empty array is not asked for."""
+
+    hashes: Hashes  # the exact hash of each token
+    ends: Numbers  # with `hashes`: 0, then the characters in all tokens up to each
+    folded: Hashes  # of each word, the hash of the folded form (see `characters.table`)
+    word_ends: Numbers  # 0, then the characters in all words up to each
+
+
 @njit(cache=True)
 def cut(
-    data: Bytes,
-    start: int,
-    end: int,
-    table: Table,
-    customs: int,
-    hashes: Hashes,
-    ends: Numbers,
-    folded: Hashes,
-    word_ends: Numbers,
-    counts: Numbers,
+    data: Bytes, start: int, end: int, table: Table, customs: int, asked: Asked, counts: Numbers
 ) -> int:
     """Cut bytes `start` to `end` into tokens, the words and the marks between them; how many.
 
-    `customs`: HYPHENS and ORDINALS as bits. `hashes[i]` is the exact hash of token i, `ends[i + 1]` the
-    characters in tokens 0 to i. Of words only, in order, `folded` gets the hash of the folded form
-    (see `characters.table`; marks are left out, a run of digits is one 0), and `word_ends[i + 1]` the
-    characters in words 0 to i. What is empty is not asked for: `hashes` with `ends`, `folded`,
-    `word_ends`. `counts` is overwritten.
+    `customs`: HYPHENS and ORDINALS as bits. What is folded leaves marks out, and a run of digits is
+    one 0. `counts` is overwritten.
     """
     counts[:] = 0
+    hashes, ends, folded, word_ends = asked
     ends[:1], word_ends[:1] = 0, 0
     tokens, at, free = 0, start, start
     while at < end:
-        first, begin, seen, lower, last = at, at, np.uint32(0), np.uint32(0), np.uint32(0)
-        while at < end and data[at] < 0x80 and not table[data[at]] & BREAKS:  # most of most texts
-            last = table[data[at]] & CLASS
-            seen |= last
-            lower |= last & ~(last >> np.uint32(7)) & np.uint32(ALPHABETIC)
-            at += 1
+        first, begin = at, at
+        at, seen, lower, last = _plain(data, at, end, table)  # most of most texts
         word, length, plain = at > first, at - first, True
         if not word:
             point, size = decode(data, at, end)
@@ -129,6 +123,23 @@ def cut(
             ends[tokens + 1] = ends[tokens] + length
         tokens += 1
     return tokens
+
+
+@njit(cache=True, inline="always")
+def _plain(
+    data: Bytes, at: int, end: int, table: Table
+) -> tuple[int, np.uint32, np.uint32, np.uint32]:
+    """The letters and digits of ASCII that begin here, up to where they end.
+
+    Also the classes in them together, 1 if a letter is no capital, the classes of the last one.
+    """
+    seen, lower, last = np.uint32(0), np.uint32(0), np.uint32(0)
+    while at < end and data[at] < 0x80 and not table[data[at]] & BREAKS:
+        last = table[data[at]] & CLASS
+        seen |= last
+        lower |= last & ~(last >> np.uint32(7)) & np.uint32(ALPHABETIC)
+        at += 1
+    return at, seen, lower, last
 
 
 @njit(cache=True, inline="always")
@@ -209,36 +220,32 @@ def _word(
             before, last = last, kind
             seen |= kind
             lower |= kind & ~(kind >> np.uint32(7)) & np.uint32(ALPHABETIC)
-        here = at
-        while at < end and data[at] < 0x80 and not table[data[at]] & BREAKS and not last & SINGLE:
+        while not last & SINGLE and at < end and data[at] < 0x80 and not table[data[at]] & BREAKS:
             before, last = last, table[data[at]] & CLASS
             seen |= last
             lower |= last & ~(last >> np.uint32(7)) & np.uint32(ALPHABETIC)
-            at += 1
-        length += at - here
+            at, length = at + 1, length + 1
         if at >= end:
             break
         point, size = decode(data, at, end)
         kind = table[point] & CLASS
-        if not kind & BREAKS:
-            if last & SINGLE:
-                break
-            continue
         if kind & MARK:
             continue
-        if kind & (SPACE | SINGLE) or last & SINGLE:
+        if last & SINGLE or kind & (SPACE | SINGLE):
             break
-        if point == COLON and _is_url(data, first, at, end):
-            stop = _url_end(data, at, end, table)
-            at, length, points = _take(data, at, stop, end, length)
-            beyond |= points
-            counts[URLS] += length
-            break
-        stop = _belonging(data, at, end, table, before, last, customs)
+        if not kind & BREAKS:
+            continue
+        url = point == COLON and _is_url(data, first, at, end)
+        stop = (
+            _url_end(data, at, end, table)
+            if url
+            else _belonging(data, at, end, table, before, last, customs)
+        )
         if stop == at:
             break
         at, length, points = _take(data, at, stop, end, length)
         beyond |= points
+        counts[URLS] += length * url
         last = np.uint32(0)
         if at >= end:
             break
@@ -246,7 +253,7 @@ def _word(
         kind = table[point] & CLASS
         if kind & BREAKS:
             break
-    return at, length, seen, lower, beyond < 0x80
+    return at, length, seen, lower, bool(beyond < 0x80)
 
 
 @njit(cache=True, inline="always")
@@ -361,13 +368,13 @@ def _mark(data: Bytes, at: int, end: int, table: Table, counts: Numbers) -> tupl
     if at + 1 == end or (first < 0x80 and data[at + 1] < 0x80 and not MANNERS[first]):
         counts[NUMBER_SIGNS] += first == NUMBER_SIGN
         counts[ELLIPSES] += first == ELLIPSIS
-        return at + size, 1, first < 0x80
+        return at + size, 1, bool(first < 0x80)
     runs = first == ELLIPSIS or (first < 0x80 and MANNERS[first] & CLINGS != 0)
     at += size
     run, length, beyond = 1, 1, first
     while at < end:
         point, size = decode(data, at, end)
-        same = point == first and length == run and runs
+        same = bool(point == first and length == run and runs)
         if not same and not table[point] & MARK:
             break
         run += same
@@ -379,4 +386,4 @@ def _mark(data: Bytes, at: int, end: int, table: Table, counts: Numbers) -> tupl
         counts[ELLIPSES] += run
     elif first == DOT:
         counts[ELLIPSES] += run // 3
-    return at, length, beyond < 0x80
+    return at, length, bool(beyond < 0x80)
