@@ -13,15 +13,24 @@ from typing import TypeVar
 import pyarrow as pa
 
 from pipelines import Flow, Pipeline, Pool, run
+from pipelines.plan import with_measures
 from pipelines.report import report
-from stages.base import DOCUMENT, DROPPED, Batch, Step
+from stages.base import DOCUMENT, DROPPED, VALUE, Batch, Stage, Step
 from stages.dedup.minhash import MinHashDedup
 from stages.extract import HtmlToText
 from stages.language import LanguageFilter
 from stages.measure import Measure
 from stages.pack import Pack
 from stages.pii import ScrubPII
-from stages.quality import C4Quality, FineWebQuality, GopherQuality, GopherRepetition
+from stages.quality import (
+    C4Paragraphs,
+    C4Quality,
+    CuratorQuality,
+    FineWebQuality,
+    GopherQuality,
+    GopherRepetition,
+    RedPajamaQuality,
+)
 from stages.read import Warc
 from stages.tokens import Tokenize
 
@@ -61,7 +70,7 @@ def pipeline(crawl: str, out: str, tokenizer: str, extractor: str) -> None:
 def stages(documents: str, tokenizer: str, out: str) -> None:
     """Each stage alone on the same documents: CPU seconds, and of each filter its verdicts."""
     batches = read(documents)
-    filters = [
+    filters: list[Stage] = [
         GopherRepetition(),
         GopherQuality(),
         C4Quality(no_terminal_punctuation=False),
@@ -73,9 +82,11 @@ def stages(documents: str, tokenizer: str, out: str) -> None:
         verdicts = [reason for batch in marked for reason in column(batch, DROPPED.name)]
         found[type(step).__name__] = {"seconds": seconds, "verdicts": verdicts}
     language, minhash = LanguageFilter(), MinHashDedup()
-    names = dict.fromkeys(name for step in (*filters, minhash) for name in step.measures)
+    for step in (RedPajamaQuality(), CuratorQuality(), C4Paragraphs()):
+        found[type(step).__name__] = {"seconds": timed(batches, measured(step, step))[0]}
     for name, work in (
-        ("Measure", Measure(names=tuple(names))),
+        ("Measure", measure(*filters, minhash)),
+        ("Families", together(filters)),
         ("MinHashDedup", measured(minhash, minhash.sketch)),
         ("ScrubPII", ScrubPII()),
         ("Tokenize", Tokenize(tokenizer=tokenizer)),
@@ -93,6 +104,25 @@ def read(documents: str) -> list[Batch]:
     ]
     table = pa.Table.from_pylist([{**row, "source": "bench"} for row in rows], DOCUMENT)
     return table.combine_chunks().to_batches(max_chunksize=ROWS)
+
+
+def measure(*steps: Step) -> Measure:
+    """All measures that some steps judge by."""
+    return Measure(names=tuple(dict.fromkeys(name for step in steps for name in step.measures)))
+
+
+def together(filters: list[Stage]) -> Callable[[Batch], Batch]:
+    """The filters as a recipe has them, measures placed by the planner; no document leaves."""
+    chain = with_measures(filters, None)
+
+    def work(batch: Batch) -> Batch:
+        for step in chain:
+            batch = step(batch)
+            marks = [mark.name for mark in (DROPPED, VALUE) if mark.name in batch.schema.names]
+            batch = batch.drop_columns(marks)
+        return batch
+
+    return work
 
 
 def measured(step: Step, work: Callable[[Batch], Result]) -> Callable[[Batch], Result]:

@@ -20,6 +20,10 @@ STAGES = (  # what the table calls it, theirs, ours
     ("Tokenise", "DocumentTokenizer", "Tokenize"),
 )
 OWN = (
+    ("The four families above in one recipe, C4 rewriting between them", "Families"),
+    ("RedPajama quality", "RedPajamaQuality"),
+    ("Curator quality", "CuratorQuality"),
+    ("C4 paragraphs", "C4Paragraphs"),
     ("All measures of these filters and MinHash, taken at once", "Measure"),
     ("Language", "LanguageFilter"),
 )

@@ -112,16 +112,21 @@ class Measure(Stage):
     """Append measures of the text as columns. Pipelines get it where a filter needs it.
 
     All of them are taken in one go, with one cutting into words; only what is asked for is taken.
-    They are those of datatrove's Gopher, C4 and FineWeb filters, except where those mislead:
+    Those of datatrove's Gopher, C4 and FineWeb filters are theirs, except where those mislead:
 
     - An n-gram that occurs once is no repetition (datatrove: `top_4_gram` of any short text).
     - A line ends as in `str.splitlines` for all measures, blank characters at its end do not hide
       how it ends, and blank lines are no lines where repeats, ends and lengths of lines are meant.
     - Paragraphs are parted by blank lines, also if those hold blanks.
-    - Stop words count with a capital and in capitals too, and in 45 languages.
-    - Words are cut alike in all languages; the letters of scripts without spaces (Han, kana, Thai,
-      Lao, Khmer, Burmese) are words of one letter each, so `mean_word_length` is 1 there.
+    - Stop words count with a capital and in capitals too, and in 61 languages.
+    - Words are cut as spaCy does for Latin scripts, in all languages (`stages.kernels.words`); `don't`
+      is one word, a URL another. The column `language`, if it is there, says whether a hyphen parts
+      words (English) and whether `3.` is an ordinal (German and others).
+    - The letters of scripts without spaces (Han, kana, Thai, Lao, Khmer, Burmese) are words of one
+      letter each, so `mean_word_length` is 1 there: filters have other bounds for such languages.
     """
+
+    version = 2
 
     names: tuple[str, ...]  # which measures to take; each is a column of its name
 

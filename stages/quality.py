@@ -27,7 +27,7 @@ LETTERS_AS_WORDS: dict[str, dict[str, Bound]] = {
         CHINESE_AND_JAPANESE,
         {"words": (85, 170_000), "mean_word_length": None, "alphabetic_words": 0.87},
     ),
-    **{language: {"mean_word_length": None} for language in UNSPACED},
+    **{language: {"mean_word_length": None, "stop_words": None} for language in UNSPACED},
 }
 LETTERS_REPEATED: dict[str, dict[str, Bound]] = {
     **dict.fromkeys(  # noqa: RUF024 -- nobody changes them
@@ -54,6 +54,7 @@ class GopherQuality(Filter):
     where a word is a letter, other bounds hold (`NATIVE`, see `Filter`).
     """
 
+    version = 2
     family = "gopher"
     NATIVE = LETTERS_AS_WORDS
 
@@ -75,6 +76,7 @@ class GopherRepetition(Filter):
     them; measures are those of `stages.measure`.
     """
 
+    version = 2
     family = "repetition"
     NATIVE = LETTERS_REPEATED
 
@@ -112,7 +114,11 @@ class FineWebQuality(Filter):
 # The same for its runs of words.
 LETTERS_IN_REDPAJAMA: dict[str, dict[str, Bound]] = {
     language: {
-        **LETTERS_AS_WORDS[language],
+        **{
+            rule: bound
+            for rule, bound in LETTERS_AS_WORDS[language].items()
+            if rule != "stop_words"
+        },
         **({"words": (85, 17_000)} if language in CHINESE_AND_JAPANESE else {}),
         **{
             rule.replace("top", "common")

@@ -88,7 +88,7 @@ def _line(
     """
     start, length, stop, after = at, 0, end, end
     last_point, last, behind = np.uint32(0), np.uint32(0), at  # visible, of those beyond ASCII
-    code, plain = BASIS, True
+    plain = True
     while at < end:
         if 32 <= data[at] < 0x80:
             at += 1
@@ -98,12 +98,10 @@ def _line(
         kind = table[point] & CLASS
         if kind & LINE_END:
             stop, after = at, at + size
-            counts[LINE_FEEDS] += point == NEWLINE
-            counts[LINE_CHARACTERS] += 1
-            if point == RETURN and after < end and data[after] == NEWLINE:
-                counts[LINE_CHARACTERS] += 1
-                counts[LINE_FEEDS] += 1
-                after += 1
+            two = point == RETURN and after < end and data[after] == NEWLINE
+            counts[LINE_FEEDS] += two or point == NEWLINE
+            counts[LINE_CHARACTERS] += 1 + two
+            after += two
             break
         at += size
         length += 1

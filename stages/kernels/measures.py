@@ -23,7 +23,7 @@ from stages.kernels.ngrams import diversity, measure_ngrams
 from stages.kernels.phrases import JAVASCRIPT, LOREM_IPSUM, POLICY, Phrases
 from stages.kernels.rewrite import read_line, seek, sieve
 from stages.kernels.stopwords import Stops, count_stop_words
-from stages.kernels.words import Hashes, Numbers, cut
+from stages.kernels.words import Asked, Hashes, Numbers, cut
 
 Rows: TypeAlias = npt.NDArray[np.float64]
 
@@ -113,10 +113,10 @@ def characters_of(data: Bytes, offsets: Numbers, table: Table, out: Rows) -> Non
             entry = table[point]
             for kind in range(len(kinds)):
                 out[row, 2 + kind] += entry & kinds[kind] != 0
-        for point in range(128):
+        for code in range(128):
             for kind in range(len(kinds)):
-                if table[point] & kinds[kind]:
-                    out[row, 2 + kind] += tally[point]
+                if table[code] & kinds[kind]:
+                    out[row, 2 + kind] += tally[code]
         out[row, 7] = tally[0x7B] + tally[0x7D]
         out[row, 8] = tally[0x28] + tally[0x29]
         characters = beyond + tally.sum()
@@ -154,7 +154,8 @@ def words_of(
     for row in range(len(offsets) - 1):
         start, end = offsets[row], offsets[row + 1]
         mine = folded[stretches[row] :]
-        tokens = cut(data, start, end, table, customs[row], hashes, ends, mine, word_ends, counts)
+        asked = Asked(hashes, ends, mine, word_ends)
+        tokens = cut(data, start, end, table, customs[row], asked, counts)
         words, characters = counts[wd.WORDS], max(1, counts[wd.CHARACTERS])
         stretches[row + 1] = stretches[row] + (words if wanted.hashes else 0)
         _counted(counts, tokens, out[row])

@@ -181,51 +181,39 @@ def read_line(
 ) -> Line:
     """Write the line that begins here, stripped and without citations, and read off what it is."""
     written, size, points, last_points = 0, 0, 0, 0
-    words, longest, letters, braces = 0, 0, 0, 0
-    dots, sentences, inside, ending = 0, 0, False, False
-    last, before = (
-        np.uint32(0),
-        np.uint32(0),
-    )  # classes of the last visible, the last two characters
-    current = np.uint32(0)
+    words, longest, letters, braces, dots, sentences = 0, 0, 0, 0, 0, 0
+    inside, ending = False, False
+    # Classes of the last visible character and of the last two characters.
+    last, before, current = np.uint32(0), np.uint32(0), np.uint32(0)
     while at < end:
-        if data[at] < 0x80 and not table[data[at]] & BREAKS:  # most of most texts
-            entry = table[data[at]]
-            out[written] = data[at]
-            folded[points] = entry >> np.uint32(CLASS_BITS)
-            written, points, at = written + 1, points + 1, at + 1
-            size, last_points = written, points
-            letters += 1
+        entry = table[data[at]]
+        if data[at] < 0x80 and not entry & BREAKS:  # a letter or digit, as most of most texts
+            out[written], folded[points] = data[at], entry >> np.uint32(CLASS_BITS)
+            at, written, points = at + 1, written + 1, points + 1
+            size, last_points, letters, dots = written, points, letters + 1, 0
             words += letters == 1
             longest = max(longest, letters)
-            dots = 0
             sentences += not inside
             inside, ending = True, False
-            before, current = current, entry & CLASS
-            last = current
+            before, current, last = current, entry & CLASS, entry & CLASS
             continue
-        if citations and data[at] == OPEN:
-            length = _citation(data, at, end)
-            if length:
-                at += length
-                continue
+        length = _citation(data, at, end) if citations and data[at] == OPEN else 0
+        if length:
+            at += length
+            continue
         point, length = decode(data, at, end)
         kind = table[point] & CLASS
+        at += length
         if kind & LINE_END:
-            at += length
             at += point == RETURN and at < end and data[at] == NEWLINE
             break
         if kind & SPACE and not size:
-            at += length
             continue
-        for byte in range(length):
-            out[written + byte] = data[at + byte]
+        out[written : written + length] = data[at - length : at]
         written += length
-        at += length
         letter = fold_point(point, table)
-        if letter:
-            folded[points] = letter
-            points += 1
+        folded[points] = letter
+        points += letter != 0
         if kind & SPACE:
             letters = 0
         else:

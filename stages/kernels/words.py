@@ -1,6 +1,21 @@
-"""Cutting a text into words and marks, once, for everything that counts or hashes words."""
+"""Cutting a text into words and marks, once, for everything that counts or hashes words.
 
-from typing import TypeAlias
+A word is a run of letters, digits and the combining marks on them, with the marks that belong to it. In
+scripts that write no spaces each letter is a word. Which marks belong to a word:
+
+- `- / . @ \\ ^ | ~ +` before it, if no other word touches them: `--all`, `/usr`, `.profile`; and behind
+  it before a space, but for the full stop: `usr/`, `C++`;
+- `_ & ' @ \\ ^ | + ( [`, a curly apostrophe and `·` between two words; a full stop, but not in
+  `end.Start`; a hyphen behind a letter, but not (`HYPHENS`) in `well-known`; a comma between digits; a
+  slash or colon before a digit;
+- a full stop behind a single capital, and (`ORDINALS`) behind a number: `J.`, `3.`;
+- all of a URL with its scheme.
+
+Any other visible character is a token of its own; a run of the same one of those that cling, or of `…`,
+is one. In the main these are the cuts of spaCy's blank tokenizers.
+"""
+
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -52,83 +67,107 @@ CAPITALS, LONGEST, URLS = range(7, 10)
 COUNTS = 10
 
 
+class Asked(NamedTuple):
+    """Where `cut` writes, besides counts; an empty array is not asked for."""
+
+    hashes: Hashes  # the exact hash of each token
+    ends: Numbers  # with `hashes`: 0, then the characters in all tokens up to each
+    folded: Hashes  # of each word, the hash of the folded form (see `characters.table`)
+    word_ends: Numbers  # 0, then the characters in all words up to each
+
+
 @njit(cache=True)
 def cut(
-    data: Bytes,
-    start: int,
-    end: int,
-    table: Table,
-    customs: int,
-    hashes: Hashes,
-    ends: Numbers,
-    folded: Hashes,
-    word_ends: Numbers,
-    counts: Numbers,
+    data: Bytes, start: int, end: int, table: Table, customs: int, asked: Asked, counts: Numbers
 ) -> int:
     """Cut bytes `start` to `end` into tokens, the words and the marks between them; how many.
 
-    A word is a run of letters, digits and the combining marks on them, with the marks that belong to
-    it. In scripts that write no spaces each letter is a word. Which marks belong to a word:
-
-    - `- / . @ \\ ^ | ~ +` before it, if no other word touches them: `--all`, `/usr`, `.profile`;
-      and behind it before a space, but for the full stop: `usr/`, `C++`;
-    - `_ & ' @ \\ ^ | + ( [`, a curly apostrophe and `·` between two words; a full stop, but not in `end.Start`; a
-      hyphen behind a letter, but not (`HYPHENS`) in `well-known`; a comma between digits; a slash or
-      colon before a digit;
-    - a full stop behind a single capital, and (`ORDINALS`) behind a number: `J.`, `3.`;
-    - all of a URL with its scheme.
-
-    Any other visible character is a token of its own; a run of the same one of those that cling, or
-    of `…`, is one. In the main these are the cuts of spaCy's blank tokenizers.
-
-    `hashes[i]` is the exact hash of token i, `ends[i + 1]` the characters in tokens 0 to i. Of words
-    only, in order, `folded` gets the hash of the folded form (see `characters.table`; marks are left
-    out, a run of digits is one 0), and `word_ends[i + 1]` the characters in words 0 to i. What is
-    empty is not asked for: `hashes` with `ends`, `folded`, `word_ends`. `counts` is overwritten.
+    `customs`: HYPHENS and ORDINALS as bits. What is folded leaves marks out, and a run of digits is
+    one 0. `counts` is overwritten.
     """
     counts[:] = 0
-    tokens, at, characters, free = 0, start, 0, start
-    newlines, words, letters, alphabetics, capitals, longest = 0, 0, 0, 0, 0, 0
-    for sums in (ends, word_ends):
-        sums[:1] = 0
+    hashes, ends, folded, word_ends = asked
+    ends[:1], word_ends[:1] = 0, 0
+    tokens, at, free = 0, start, start
     while at < end:
-        point, size = decode(data, at, end)
-        kind = table[point]
-        if kind & (SPACE | MARK):
-            newlines += point == NEWLINE
-            characters += 1
-            at += size
-            continue
-        first, stop = at, at
-        if kind & PUNCTUATION:
-            stop = _clinging(data, at, end, table, at > start and free == at)
-        if stop == at and kind & PUNCTUATION:
-            at, length, plain = _mark(data, at, end, table, counts)
-        else:
-            at, length, seen, lower, plain = _word(data, first, stop, end, table, customs, counts)
+        first, begin = at, at
+        at, seen, lower, last = _plain(data, at, end, table)  # most of most texts
+        word, length, plain = at > first, at - first, True
+        if not word:
+            point, size = decode(data, at, end)
+            kind = table[point]
+            if kind & (SPACE | MARK):
+                counts[NEWLINES] += point == NEWLINE
+                counts[CHARACTERS] += 1
+                at += size
+                continue
+            if point < 0x80 and MANNERS[point] & CLINGS and not (at > start and free == at):
+                begin = _clinging(data, at, end, table)
+            word = begin > at or not kind & PUNCTUATION
+            if not word:
+                at, length, plain = _mark(data, at, end, table, counts)
+        if word:
+            if at == first or not _ends_here(data, at, end, table, last):
+                at, length, seen, lower, plain = _word(
+                    data, first, begin, end, table, customs, counts
+                )
             if len(folded):
-                folded[words] = _fold(data, first, at, table)
+                folded[counts[WORDS]] = _fold(data, first, at, table)
             if len(word_ends):
-                word_ends[words + 1] = word_ends[words] + length
-            words += 1
-            letters += length
-            alphabetics += seen & ALPHABETIC != 0
-            capitals += seen & UPPER != 0 and not lower
-            longest = max(longest, length)
+                word_ends[counts[WORDS] + 1] = word_ends[counts[WORDS]] + length
+            _count_word(length, seen, lower, counts)
             free = at
-        characters += length
+        counts[CHARACTERS] += length
         if len(hashes):
             hashes[tokens] = _hash(data, first, at, plain)
             ends[tokens + 1] = ends[tokens] + length
         tokens += 1
-    counts[WORDS], counts[LETTERS], counts[ALPHABETICS] = words, letters, alphabetics
-    counts[NEWLINES], counts[CHARACTERS] = newlines, characters
-    counts[CAPITALS], counts[LONGEST] = capitals, longest
     return tokens
 
 
+@njit(cache=True, inline="always")
+def _plain(
+    data: Bytes, at: int, end: int, table: Table
+) -> tuple[int, np.uint32, np.uint32, np.uint32]:
+    """The letters and digits of ASCII that begin here, up to where they end.
+
+    Also the classes in them together, 1 if a letter is no capital, the classes of the last one.
+    """
+    seen, lower, last = np.uint32(0), np.uint32(0), np.uint32(0)
+    while at < end and data[at] < 0x80 and not table[data[at]] & BREAKS:
+        last = table[data[at]] & CLASS
+        seen |= last
+        lower |= last & ~(last >> np.uint32(7)) & np.uint32(ALPHABETIC)
+        at += 1
+    return at, seen, lower, last
+
+
+@njit(cache=True, inline="always")
+def _count_word(length: int, seen: np.uint32, lower: np.uint32, counts: Numbers) -> None:
+    counts[WORDS] += 1
+    counts[LETTERS] += length
+    counts[ALPHABETICS] += seen & ALPHABETIC != 0
+    counts[CAPITALS] += seen & UPPER != 0 and not lower
+    if length > counts[LONGEST]:
+        counts[LONGEST] = length
+
+
+@njit(cache=True, inline="always")
+def _ends_here(data: Bytes, at: int, end: int, table: Table, last: np.uint32) -> bool:
+    """Whether a word surely ends, by a quick look at what is behind it; `last` is its last class."""
+    if at == end:
+        return True
+    mark = data[at]
+    if mark == DOT:
+        stop = at + 1 == end or (data[at + 1] < 0x80 and table[data[at + 1]] & SPACE != 0)
+        return stop and not last & (UPPER | DIGIT)
+    if mark >= 0x80 or mark == COLON or (mark == COMMA and last & DIGIT):
+        return False
+    return table[mark] & SPACE != 0 or not MANNERS[mark]
+
+
 @njit(cache=True)
-def _clinging(data: Bytes, at: int, end: int, table: Table, touched: bool) -> int:
+def _clinging(data: Bytes, at: int, end: int, table: Table) -> int:
     """Where the word begins whose first marks begin here; `at` if there is none."""
     here, dots = at, 0
     while here < end and data[here] < 0x80 and MANNERS[data[here]] & CLINGS:
@@ -136,12 +175,10 @@ def _clinging(data: Bytes, at: int, end: int, table: Table, touched: bool) -> in
         if dots > 1:
             return at
         here += 1
-    if here in (at, end) or touched:
-        return at
-    return here if not table[decode(data, here, end)[0]] & BREAKS else at
+    return here if here < end and not table[decode(data, here, end)[0]] & BREAKS else at
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _hash(data: Bytes, at: int, end: int, plain: bool) -> np.uint64:
     """The hash of the characters from `at` to `end`; `plain`: all of them are ASCII."""
     code = BASIS
@@ -164,11 +201,11 @@ def _hash(data: Bytes, at: int, end: int, plain: bool) -> np.uint64:
 @njit(cache=True)
 def _word(
     data: Bytes, first: int, at: int, end: int, table: Table, customs: int, counts: Numbers
-) -> tuple[int, int, np.uint32, bool, bool]:
+) -> tuple[int, int, np.uint32, np.uint32, bool]:
     """The word of bytes `first` on, whose first letter is at `at`.
 
-    Where it ends, its length, the classes in it together, whether a letter is no capital, whether
-    all of it is ASCII.
+    Where it ends, its length, the classes in it together, 1 if a letter is no capital, whether all of
+    it is ASCII.
     """
     length, beyond = at - first, np.uint32(0)
     seen, lower = np.uint32(0), np.uint32(0)
@@ -183,36 +220,32 @@ def _word(
             before, last = last, kind
             seen |= kind
             lower |= kind & ~(kind >> np.uint32(7)) & np.uint32(ALPHABETIC)
-        here = at
-        while at < end and data[at] < 0x80 and not table[data[at]] & BREAKS and not last & SINGLE:
+        while not last & SINGLE and at < end and data[at] < 0x80 and not table[data[at]] & BREAKS:
             before, last = last, table[data[at]] & CLASS
             seen |= last
             lower |= last & ~(last >> np.uint32(7)) & np.uint32(ALPHABETIC)
-            at += 1
-        length += at - here
+            at, length = at + 1, length + 1
         if at >= end:
             break
         point, size = decode(data, at, end)
         kind = table[point] & CLASS
-        if not kind & BREAKS:
-            if last & SINGLE:
-                break
-            continue
         if kind & MARK:
             continue
-        if kind & (SPACE | SINGLE) or last & SINGLE:
+        if last & SINGLE or kind & (SPACE | SINGLE):
             break
-        if point == COLON and _is_url(data, first, at, end):
-            stop = _url_end(data, at, end, table)
-            at, length, points = _take(data, at, stop, end, length)
-            beyond |= points
-            counts[URLS] += length
-            break
-        stop = _belonging(data, at, end, table, before, last, customs)
+        if not kind & BREAKS:
+            continue
+        url = point == COLON and _is_url(data, first, at, end)
+        stop = (
+            _url_end(data, at, end, table)
+            if url
+            else _belonging(data, at, end, table, before, last, customs)
+        )
         if stop == at:
             break
         at, length, points = _take(data, at, stop, end, length)
         beyond |= points
+        counts[URLS] += length * url
         last = np.uint32(0)
         if at >= end:
             break
@@ -220,7 +253,7 @@ def _word(
         kind = table[point] & CLASS
         if kind & BREAKS:
             break
-    return at, length, seen, lower != 0, beyond < 0x80
+    return at, length, seen, lower, bool(beyond < 0x80)
 
 
 @njit(cache=True, inline="always")
@@ -332,12 +365,16 @@ def _fold(data: Bytes, at: int, end: int, table: Table) -> np.uint64:
 def _mark(data: Bytes, at: int, end: int, table: Table, counts: Numbers) -> tuple[int, int, bool]:
     """The mark that begins here: where it ends, its length, whether it is ASCII."""
     first, size = decode(data, at, end)
+    if at + 1 == end or (first < 0x80 and data[at + 1] < 0x80 and not MANNERS[first]):
+        counts[NUMBER_SIGNS] += first == NUMBER_SIGN
+        counts[ELLIPSES] += first == ELLIPSIS
+        return at + size, 1, bool(first < 0x80)
     runs = first == ELLIPSIS or (first < 0x80 and MANNERS[first] & CLINGS != 0)
     at += size
     run, length, beyond = 1, 1, first
     while at < end:
         point, size = decode(data, at, end)
-        same = point == first and length == run and runs
+        same = bool(point == first and length == run and runs)
         if not same and not table[point] & MARK:
             break
         run += same
@@ -349,4 +386,4 @@ def _mark(data: Bytes, at: int, end: int, table: Table, counts: Numbers) -> tupl
         counts[ELLIPSES] += run
     elif first == DOT:
         counts[ELLIPSES] += run // 3
-    return at, length, beyond < 0x80
+    return at, length, bool(beyond < 0x80)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from stages import kernels
 from stages.kernels import characters as ch
 from stages.kernels.hashing import string_buffers
-from stages.kernels.phrases import compile_phrases, find_phrases, first_points, fold
-from stages.kernels.words import COUNTS, cut
+from stages.kernels.phrases import boilerplate, compile_phrases, find_phrases, first_points, fold
+from stages.kernels.rewrite import SIEVED, seek, sieve
+from stages.kernels.words import COUNTS, Asked, cut
 from stages.measure import MEASURES, Measure
 from stages.quality import C4Quality
 
@@ -141,9 +142,8 @@ def test_cutting_words_never_looks_outside_of_the_text(raw, before, after, custo
         hashes, ends = np.zeros(len(raw), np.uint64), np.zeros(len(raw) + 1, np.int64)
         counts = np.zeros(COUNTS, np.int64)
         data = np.frombuffer(data, np.uint8)
-        many = cut(
-            data, start, end, ch.table(), customs, hashes, ends, hashes.copy(), ends.copy(), counts
-        )
+        asked = Asked(hashes, ends, hashes.copy(), ends.copy())
+        many = cut(data, start, end, ch.table(), customs, asked, counts)
         return hashes[:many].tolist(), ends[: many + 1].tolist(), counts.tolist()
 
     whole = words(before + raw + after, len(before), len(before) + len(raw))
@@ -168,6 +168,19 @@ def test_phrases_are_found_wherever_they_are_whatever_case_and_accents(line, phr
     expected = {bit for phrase, bit in kinds.items() if "".join(map(chr, fold(phrase))) in plain}
 
     assert found == sum(expected)
+
+
+def test_lines_that_no_phrase_begins_in_are_not_searched_and_all_others_are():
+    """The sieve looks at four points of a phrase: each must have them, and each must pass."""
+    compiled = boilerplate()
+    points, offsets, bits = compiled
+    sought = sieve(compiled)
+    assert np.diff(offsets).min() >= SIEVED
+
+    for first, last, bit in zip(offsets[:-1], offsets[1:], bits, strict=True):
+        line = np.array([*fold("um sim, "), *points[first:last], *fold(" e fim")], np.uint32)
+        assert seek(line, len(line), compiled, sought) & bit
+    assert seek(np.array(fold("nothing of it"), np.uint32), 13, compiled, sought) == 0
 
 
 def test_nulls_are_empty_texts():

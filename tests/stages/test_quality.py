@@ -11,10 +11,18 @@ from stages.base import part
 from stages.config import load_step
 from stages.errors import SpecError
 from stages.measure import MEASURES, Measure
-from stages.quality import C4Quality, FineWebQuality, GopherQuality, GopherRepetition
+from stages.quality import (
+    C4Paragraphs,
+    C4Quality,
+    CuratorQuality,
+    FineWebQuality,
+    GopherQuality,
+    GopherRepetition,
+    RedPajamaQuality,
+)
 from tests.documents import ENGLISH, PORTUGUESE
 
-FILTERS = (GopherQuality, GopherRepetition, FineWebQuality)
+FILTERS = (GopherQuality, GopherRepetition, FineWebQuality, RedPajamaQuality, CuratorQuality)
 CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]", re.ASCII)
 POLICIES = ("terms of use", "politica de privacidade", "usamos cookies")
 PARTS = (
@@ -195,7 +203,7 @@ def test_every_rule_of_a_filter_is_a_measure(kind):
 def test_prose_passes_every_filter(prose):
     text = f"{prose}\n\n" + prose.replace("a", "o").replace("e", "i") + "\nThe end of that, de que."
 
-    assert [judged(kind(), text) for kind in FILTERS] == [[None]] * 3
+    assert [judged(kind(), text) for kind in FILTERS] == [[None]] * 5
 
 
 PROSE = " ".join(f"word{n % 7} that{n} of{n}x the to be" for n in range(30))
@@ -234,6 +242,29 @@ PROSE = " ".join(f"word{n % 7} that{n} of{n}x the to be" for n in range(30))
             "repetition.duplicate_line_characters",
         ),
         (GopherRepetition(), "big cat, big cat; big cat. small dog eats", "repetition.top_2_gram"),
+        (RedPajamaQuality(), "the to be of and", "redpajama.words"),
+        (RedPajamaQuality(), f"{PROSE} {'# ... ' * 40}", "redpajama.symbols_per_word"),
+        (RedPajamaQuality(), "Big Cat, big cat! " * 9 + PROSE, "redpajama.common_2_words"),
+        (
+            RedPajamaQuality(common_2_words=None, common_3_words=None, common_4_words=None),
+            f"{PROSE}. {PROSE.upper()}",
+            "redpajama.repeated_5_words",
+        ),
+        (RedPajamaQuality(lorem_lines=0), f"Lorem ipsum.\n{PROSE}", "redpajama.lorem_lines"),
+        (CuratorQuality(), "x" * 1001, "curator.longest_word"),
+        (CuratorQuality(), "a ! b ? c . d . e", "curator.marks"),
+        (CuratorQuality(), "One 12345 two.", "curator.digits"),
+        (CuratorQuality(), "a b c d e f g.", "curator.spaces"),
+        (CuratorQuality(), "(one) (two) (six).", "curator.parentheses"),
+        (CuratorQuality(), "See https://example.org/abc.", "curator.url_characters"),
+        (CuratorQuality(), "Leia os termos de uso.", "curator.boilerplate_lines"),
+        (CuratorQuality(), "No end here", "curator.punctuated_lines"),
+        (
+            C4Paragraphs(),
+            f"{'x' * 200}\n\n{'y' * 200}\n{'z' * 199}",
+            "c4_paragraphs.third_longest_line",
+        ),
+        (C4Paragraphs(), f"{'x' * 200}\n{'y' * 200}\n{'z' * 200}", None),
         (FineWebQuality(), "no end\n" * 3, "fineweb.punctuated_lines"),
         (FineWebQuality(), "Short.\nTiny.", "fineweb.short_lines"),
         (FineWebQuality(), f"{ENGLISH}\n{ENGLISH}", "fineweb.repeated_line_characters"),
