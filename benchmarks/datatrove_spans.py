@@ -29,9 +29,9 @@ def read(path: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").split("\n") if line]
 
 
-def sentences(rows: list[dict[str, str]], folder: str) -> dict[str, object]:
+def spans(rows: list[dict[str, str]], folder: str, *, by_sentence: bool) -> dict[str, object]:
     """Three steps; what is left of each document, None of those that leave."""
-    config = SentDedupConfig()
+    config = SentDedupConfig(split_sentences=by_sentence)
     steps = (
         SentenceDedupSignature(f"{folder}/signatures", config=config),
         SentenceFindDedups(f"{folder}/signatures", f"{folder}/found", config=config),
@@ -79,7 +79,8 @@ if __name__ == "__main__":
     documents, items, folder, out = sys.argv[1:]
     rows = read(documents)
     found = {
-        "sentences": sentences(rows, folder),
+        "sentences": spans(rows, f"{folder}/sentences", by_sentence=True),
+        "lines": spans(rows, f"{folder}/lines", by_sentence=False),
         "benchmarks": benchmarks(rows, read(items), folder),
     }
     Path(out).write_text(json.dumps(found), encoding="utf-8")
