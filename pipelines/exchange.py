@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.shelf import write_sketch
 from pipelines.store import Commit, Store
 from stages.base import DOCUMENT, Barrier
 from stages.config import digest, load_step, localize
@@ -94,7 +95,9 @@ def refine(
         some = slice(*np.searchsorted(rows, [picked[0], picked[-1] + np.uint64(1)]))
         batch = batch.append_column("row", pa.array(picked, pa.uint32()))
         tables.append(step.refine(batch, about[some]))
-    return _write(store, target, {SKETCH: pa.concat_tables(tables).sort_by("key")})
+    folder = store.scratch(target)
+    write_sketch(folder, tables)
+    return store.commit(target, folder, {}, {})
 
 
 def nobody() -> pa.RecordBatch:

@@ -127,7 +127,7 @@ class ShardWriter:
         self.features.add(shaped(known, self.features.schema, stage))
 
     def close(self, sketches: list[pa.Table] | None) -> None:
-        """Finish every file. The sketch is sorted by key, so that a partition is a range of it."""
+        """Finish every file."""
         for file in (self.documents, self.rejects, self.quarantine, self.features):
             file.close()
         (self.folder / DESCRIBE).write_text(
@@ -135,12 +135,17 @@ class ShardWriter:
             encoding="utf-8",
         )
         if sketches is not None:
-            whole = pa.concat_tables(sketches).combine_chunks()
-            whole = whole.take(pc.sort_indices(whole, [("key", "ascending"), ("row", "ascending")]))
-            pq.write_table(
-                whole, self.folder / SKETCH, row_group_size=SKETCH_ROWS, compression="zstd",
-                compression_level=1, use_dictionary=False,
-            )  # fmt: skip
+            write_sketch(self.folder, sketches)
+
+
+def write_sketch(folder: Path, sketches: list[pa.Table]) -> None:
+    """Write the sketch of a shard, sorted by key, so that a partition is a range of it."""
+    whole = pa.concat_tables(sketches).combine_chunks()
+    whole = whole.take(pc.sort_indices(whole, [("key", "ascending"), ("row", "ascending")]))
+    pq.write_table(
+        whole, folder / SKETCH, row_group_size=SKETCH_ROWS, compression="zstd",
+        compression_level=1, use_dictionary=False,
+    )  # fmt: skip
 
 
 def shaped(batch: Batch, schema: pa.Schema, stage: str | None) -> Batch:

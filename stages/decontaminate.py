@@ -1,5 +1,6 @@
 """Keeping what a model will be examined on out of what it learns from."""
 
+import gzip
 import json
 import re
 from collections import Counter
@@ -34,7 +35,7 @@ class Decontaminate(_Cutting, Stage):
 
     As it stands, with all that the evaluations of the same pipeline name: flows of held-out documents
     and files. `against` names other benchmarks: a file (`.jsonl`, `.json`, `.parquet`, or `.txt` with
-    paragraphs as items) or a folder of them. A benchmark is called as its file is, and is the reason:
+    paragraphs as items; `.gz` is unpacked) or a folder of them. A benchmark is called as its file is, and is the reason:
     `decontaminate.mmlu`; the value is the share of the document's words that are in common runs. The
     column `contamination` says which items were hit by how many runs, and the first.
 
@@ -123,12 +124,12 @@ def items(path: str, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
     """The items of benchmarks: `name#number` and text, in order of name. SpecError where there are none."""
     home = fetch(path) if "://" in path else Path(path)
     paths = sorted(p for p in home.rglob("*") if p.is_file()) if home.is_dir() else [home]
-    paths = [file for file in paths if file.suffix in READABLE]
+    paths = [file for file in paths if plain(file).suffix in READABLE]
     if not paths:
         raise SpecError(f"against: {path}: expected {', '.join(READABLE)}, or a folder of them")
     for file in paths:
-        plain = file.relative_to(home if home.is_dir() else home.parent).with_suffix("")
-        name = re.sub(r"[^A-Za-z0-9_-]+", "_", str(plain))
+        inner = plain(file).relative_to(home if home.is_dir() else home.parent).with_suffix("")
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", str(inner))
         try:
             rows = list(_rows(file))
         except (OSError, ValueError, pa.ArrowInvalid) as wrong:
@@ -147,14 +148,22 @@ def items(path: str, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
 def _rows(file: Path) -> Iterator[Any]:
     if file.suffix == ".parquet":
         yield from pq.read_table(file).to_pylist()
-    elif file.suffix == ".txt":
-        yield from re.split(r"\n\s*\n", file.read_text(encoding="utf-8"))
-    elif file.suffix == ".jsonl":
-        lines = file.read_text(encoding="utf-8").split("\n")
-        yield from (json.loads(line) for line in lines if line.strip())
-    else:
-        whole = json.loads(file.read_text(encoding="utf-8"))
-        yield from whole if isinstance(whole, list) else [whole]
+        return
+    raw = file.read_bytes()
+    text = (gzip.decompress(raw) if file.suffix == ".gz" else raw).decode()
+    if plain(file).suffix == ".txt":
+        yield from re.split(r"\n\s*\n", text)
+        return
+    try:
+        whole = json.loads(text)
+    except ValueError:  # not one value but one a line; some such files are called .json too
+        whole = [json.loads(line) for line in text.split("\n") if line.strip()]
+    yield from whole if isinstance(whole, list) else [whole]
+
+
+def plain(file: Path) -> Path:
+    """The name of a file as it is called unpacked."""
+    return file.with_suffix("") if file.suffix == ".gz" else file
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -71,17 +71,12 @@ class SubstringDedup(_Cutting, Barrier):
 
     def decide_refined(self, sketches: pa.Table) -> pa.Table:
         """The runs to cut, as stretches of words: (`doc`, `first`, `stop`)."""
-        from stages.kernels.spans import merged
+        from stages.kernels.spans import merged, repeated
 
         names = ("key", "check", "doc", "start")
         key, check, doc, start = (sketches[name].to_numpy() for name in names)
-        order = np.lexsort((start, doc, check, key))
-        key, check, doc, start = key[order], check[order], doc[order], start[order].astype(np.int64)
-        first = np.ones(len(key), bool)
-        first[1:] = (key[1:] != key[:-1]) | (check[1:] != check[:-1])
-        origin = np.flatnonzero(first)[np.cumsum(first) - 1] if len(key) else np.zeros(0, np.int64)
-        cut = (doc != doc[origin]) | (start >= start[origin] + self.length)
-        doc, start = doc[cut], start[cut]
+        cut = repeated(key, check, doc, start, self.length)
+        doc, start = doc[cut], start[cut].astype(np.int64)
         order = np.lexsort((start, doc))
         return stretches(*merged(doc[order], start[order], start[order] + self.length))
 

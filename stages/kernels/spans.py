@@ -167,6 +167,35 @@ def runs_at(
 
 
 @njit(cache=True)
+def repeated(
+    keys: Hashes, checks: Hashes, docs: Hashes, starts: Rows, length: int
+) -> npt.NDArray[np.bool_]:
+    """Whether each run of `length` words, known by key and check, stands elsewhere before.
+
+    In an earlier document, or in its own without overlap. Rows may come in any order.
+    """
+    size = table_size(len(keys))
+    mask = np.uint64(size - 1)
+    firsts, slots = np.full(size, -1), np.empty(len(keys), np.uint64)
+    for at in range(len(keys)):
+        slot = checks[at] & mask
+        while firsts[slot] >= 0:
+            first = firsts[slot]
+            if checks[first] == checks[at] and keys[first] == keys[at]:
+                break
+            slot = (slot + np.uint64(1)) & mask
+        slots[at], first = slot, firsts[slot]
+        earlier = docs[at] == docs[first] and starts[at] < starts[first]
+        if first < 0 or docs[at] < docs[first] or earlier:
+            firsts[slot] = at
+    found = np.empty(len(keys), np.bool_)
+    for at in range(len(keys)):
+        first = firsts[slots[at]]
+        found[at] = docs[at] != docs[first] or starts[at] >= starts[first] + length
+    return found
+
+
+@njit(cache=True)
 def merged(docs: Hashes, froms: Numbers, tos: Numbers) -> tuple[Hashes, Numbers, Numbers]:
     """Stretches that touch or overlap as one; given in order of document and beginning."""
     found = 0

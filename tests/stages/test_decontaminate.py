@@ -1,5 +1,6 @@
 """Runs of words shared with benchmarks, against a plain reading; and what pipelines do by themselves."""
 
+import gzip
 import json
 import re
 import unicodedata
@@ -117,12 +118,18 @@ def test_only_the_run_and_its_context_are_cut(benchmark):
     assert (gone["dropped"], gone["text"]) == ("decontaminate.words", QUESTION)
 
 
-@pytest.mark.parametrize("kind", ["json", "parquet", "txt", "folder"])
+@pytest.mark.parametrize("kind", ["json", "lines", "gz", "parquet", "txt", "folder"])
 def test_benchmarks_are_read_in_every_form(tmp_path, kind):
     rows = [{"q": "nada"}, {"q": QUESTION}]
     if kind == "json":
         path, name = tmp_path / "a b.json", "a_b"
         path.write_text(json.dumps(rows))
+    elif kind == "lines":
+        path, name = tmp_path / "x.json", "x"
+        path.write_text("\n".join(map(json.dumps, rows)))
+    elif kind == "gz":
+        path, name = tmp_path / "x.jsonl.gz", "x"
+        path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
     elif kind == "parquet":
         path, name = tmp_path / "x.parquet", "x"
         pq.write_table(pa.Table.from_pylist(rows), path)

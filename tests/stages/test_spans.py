@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipelines import Flow, Pipeline, run
+from pipelines import Flow, Pipeline, driver, run
 from stages.base import part
 from stages.config import load_step
 from stages.dedup import RepeatedSpans, SpanDedup, SubstringDedup
@@ -318,6 +318,31 @@ def test_a_pipeline_cuts_judges_anew_and_accounts_for_it(tmp_path):
         for value in table["line_cut"].to_pylist()
     ]
     assert cut[:4] == [len("\n".join(menu * 4)) + 1] * 4
+
+
+@pytest.mark.parametrize("rows", [4_000_000, 60])
+def test_the_engine_cuts_the_same_of_many_shards_in_many_parts(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(driver, "SKETCH_ROWS_PER_TASK", rows)
+    texts = [text for text in patchwork(3, documents=60, length=6) if text]
+    for at in range(3):
+        lines = [json.dumps({"text": text}) for text in texts[at * 20 : at * 20 + 20]]
+        (tmp_path / f"{at}.jsonl").write_text("\n".join(lines))
+    flow = Flow([Jsonl(paths=str(tmp_path / "*.jsonl"))], [SubstringDedup(length=6, **ALL)])
+
+    done = run(Pipeline("long", {"all": flow}), str(tmp_path / "store"))
+
+    found = [
+        text
+        for key in done.record["stretches"][-1]["keys"]
+        for text in pq.read_table(done.store.open(key, "documents.parquet"))["text"].to_pylist()
+    ]
+    assert found == [text for text in by_suffixes(texts, 6) if text]
+    parts = [
+        key
+        for key in done.record["stretches"][0]["barrier_keys"]
+        if "proposals.parquet" in done.store.get(key).files
+    ]
+    assert (len(parts) > 2) == (rows == 60)
 
 
 @pytest.mark.parametrize(
