@@ -336,7 +336,7 @@ def _text(
                 torn = True
                 at = following
                 continue
-        if not (torn and blank and (size == 0 or (size > 1 and out[size - 2] == NEWLINE))):
+        if not (torn and blank and (size < 2 or out[size - 2] == NEWLINE)):
             out[size : size + following - at] = data[at:following]
             size += following - at
         torn = torn and blank
