@@ -205,9 +205,10 @@ def _repaired(column: pa.Array, pattern: str, repair: Callable[[str], str]) -> p
 
 def _substituted(column: pa.Array, table: dict[str, str]) -> pa.Array:
     """The texts with what each pattern finds replaced."""
+    found = pc.match_substring_regex(column, "|".join(table))
+    if not pc.any(found).as_py():
+        return column
+    texts = column.filter(found)
     for pattern, by in table.items():
-        found = pc.match_substring_regex(column, pattern)
-        if pc.any(found).as_py():
-            texts = pc.replace_substring_regex(column.filter(found), pattern, by)
-            column = pc.replace_with_mask(column, found, texts)
-    return column
+        texts = pc.replace_substring_regex(texts, pattern, by)
+    return pc.replace_with_mask(column, found, texts)

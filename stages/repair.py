@@ -7,12 +7,14 @@ from functools import cache
 from html import unescape
 from html.entities import html5
 
-# What a document must hold to be looked at; RE2, over whole columns. Few do.
-MARKED = r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,31});|</?[A-Za-z]"
-
 # Elements that mark up prose, and that a page's author or a feed leaves in it.
 BLOCKS = "p|div|br|hr|li|ul|ol|dl|dt|dd|h[1-6]|blockquote|center|table|tbody|thead|tr|td|th"
 INLINE = "a|b|i|u|s|em|strong|strike|font|span|sup|sub|small|big|img|wbr|abbr|cite|mark"
+# What a document must hold to be looked at; RE2, over whole columns. Few do.
+MARKED = (
+    r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,31});"
+    rf"|(?i:</?(?:{BLOCKS}|{INLINE})[\s/>])"
+)
 UNPAIRED = {"br", "hr", "img", "wbr", "p", "li"}  # they need no end
 TAG = re.compile(
     rf"<(/?)({BLOCKS}|{INLINE})"

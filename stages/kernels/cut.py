@@ -69,7 +69,6 @@ class Line(NamedTuple):
     """What a line is judged by."""
 
     points: int  # folded, written to the buffer
-    characters: int
     visible: int
     letters: int  # and digits
     meaning: int  # symbols that make a line of symbols code, a formula, a table, a drawing
@@ -217,33 +216,16 @@ def read_line(
     means: Numbers,
     folded: Points,
 ) -> Line:
-    """Fold the line from `at` to `end` into `folded`, a blank before each word, and read off what it is.
-
-    No more is read of a line than shows that it is too long.
-    """
+    """Fold the line from `at` to `end` into `folded`, a blank before each word, and read off what it is."""
     points, field, gap = 0, 0, True
     characters, visible, letters, meaning, code = 0, 0, 0, 0, 0
     ruled, symbol, place = True, np.uint32(0), 0
     first, fields, known, path, row = 0, 0, 0, True, False
-    while at <= end and characters <= LONGEST:
-        point, length, mark = np.uint32(0), 1, 1  # the end closes the last field
-        if at < end:
-            point, length = decode(data, at, end)
-            mark = mark_of(point)
-            characters += 1
-        kind = table[point] & CLASS
-        if mark:
-            if points > field:
-                found = find_name(folded, field + 1, points, names, longest, means)
-                first = found if fields == 0 else first
-                fields += 1
-                known += found != 0
-            field, gap = points, True
-            if at == end:
-                break
-            path = path and mark == 2
-            row = row or (visible == 0 and point == BAR)
+    while at < end:
+        point, length = decode(data, at, end)
         at += length
+        characters += 1
+        kind = table[point] & CLASS
         if kind & SPACE:
             gap = True
             continue
@@ -260,15 +242,28 @@ def read_line(
                 gap = False
             continue
         gap = True
+        mark = mark_of(point)
+        if mark:
+            if points > field:
+                found = find_name(folded, field + 1, points, names, longest, means)
+                first = first if fields else found
+                fields += 1
+                known += found != 0
+            field = points
+            path = path and mark == 2
+            row = row or (visible == 1 and point == BAR)
         meaning += has_meaning(point, kind)
         code += point in (0x3D, 0x5C, 0x7B, 0x7D) or (visible == 1 and opens_code(point))
         ruled = ruled and (visible == 1 or (point == symbol and characters == place + 1))
         symbol, place = point, characters
+    if points > field:
+        found = find_name(folded, field + 1, points, names, longest, means)
+        first = first if fields else found
+        fields += 1
+        known += found != 0
     if ruled and not letters and is_rule(symbol):
         meaning = 0
-    return Line(
-        points, characters, visible, letters, meaning, code, first, fields, known, path, row
-    )
+    return Line(points, visible, letters, meaning, code, first, fields, known, path, row)
 
 
 @njit(cache=True)
@@ -322,21 +317,22 @@ def _text(
     """Write the lines that stay; the bytes written and the characters cut."""
     size, gone, torn = 0, 0, False  # torn: nothing but blank lines since a line was cut
     while at < end:
-        stop = at
+        stop, characters = at, 0
         while stop < end and data[stop] != NEWLINE:
+            characters += data[stop] & 0xC0 != 0x80
             stop += 1
         following = min(stop + 1, end)
         blank = stop == at
         below = size > 1 and out[size - 2] != NEWLINE
-        if 0 < stop - at <= ROOM:
+        if 0 < characters <= LONGEST and stop - at <= ROOM:
             line = read_line(data, at, stop, table, plan.names, plan.longest, plan.means, folded)
             blank = line.visible == 0
-            if not blank and line.characters <= LONGEST and kind_of(line, plan, folded, below):
-                gone += line.characters
+            if not blank and kind_of(line, plan, folded, below):
+                gone += characters
                 torn = True
                 at = following
                 continue
-        if not (torn and blank and (size == 0 or (size > 1 and out[size - 2] == NEWLINE))):
+        if not (torn and blank and (size < 2 or out[size - 2] == NEWLINE)):
             out[size : size + following - at] = data[at:following]
             size += following - at
         torn = torn and blank
