@@ -20,6 +20,7 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 UNKNOWN, BEGIN, END = 0, 1, 2  # the ids of `<unk>`, `<s>`, `</s>`; other words follow
 SPECIAL = ("<unk>", "<s>", "</s>")
 FALLBACK = np.array([0.0, 0.5, 1.0, 1.5])  # discounts where counts of counts give none (lmplz's)
+TINY = 1e-37
 LINES = 1 << 16  # of an ARPA file that are written at once
 
 
@@ -132,10 +133,16 @@ def _orders(
     for at, (grams, (chance, kept)) in enumerate(zip(levels, found, strict=True)):
         if at:
             words = [*(column[grams.prefix] for column in words), grams.last]
-        backoff = np.log10(weights[at + 1][kept]) if at + 1 < len(levels) else None
+        backoff = _log(weights[at + 1][kept]) if at + 1 < len(levels) else None
         columns = tuple(column[kept] for column in words)
-        orders.append(Order(columns, np.log10(chance[kept]), backoff))
+        orders.append(Order(columns, _log(chance[kept]), backoff))
     return orders
+
+
+def _log(shares: Floats) -> Floats:
+    """log10; of 0, which a discount of 0 may give, what still is a number."""
+    found: Floats = np.log10(np.maximum(shares, TINY))
+    return found
 
 
 def write(orders: Sequence[Order], words: pa.Array, path: Path) -> None:

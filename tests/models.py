@@ -27,9 +27,9 @@ def language_models(folder: Path) -> Path:
     if not folder.exists():
         shard = folder.with_suffix(".shard")
         shard.mkdir(parents=True)
-        parts = [f"{ENGLISH}\n{PORTUGUESE}".split(), f"{PORTUGUESE}\n{ENGLISH}".split()]
-        texts = [" ".join(words[at:]) for words in parts for at in range(40)]
-        languages = pa.array(["en"] * 40 + ["pt"] * 40)
+        parts = [ENGLISH.split(), PORTUGUESE.split()]
+        texts = [" ".join(words[at:]) for words in parts for at in range(20)]
+        languages = pa.array(["en"] * 20 + ["pt"] * 20)
         batch = documents(*texts).append_column("language", languages)
         pq.write_table(pa.Table.from_batches([batch]), shard / "documents.parquet")
         step = TrainPerplexity(order=3, minimum=0)
