@@ -1,10 +1,14 @@
 """How well texts are predicted by an n-gram model of their language: trained here and applied."""
 
+import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import Path as ZipPath
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +25,9 @@ from stages.mix import salt
 if TYPE_CHECKING:
     from stages.kernels.arpa import Model
 
-MODELS = "models"  # the folder that TrainPerplexity leaves
+MODELS = "models.zip"  # what TrainPerplexity leaves
+HEAD = 4096  # bytes at the beginning of an ARPA file in which its counts are
+COUNT = re.compile(rb"^ngram +\d+ *= *(\d+)", re.MULTILINE)
 BORDER = np.uint64(1)  # the hash of the end of a line, while words are gathered
 
 
@@ -34,8 +40,8 @@ class PerplexityFilter(Stage):
     without a model and texts without a word; those stay. Reason: `perplexity.at_most`, with the
     perplexity as value. For CCNet's head, middle and tail put `stages.rank.Buckets` behind it.
 
-    `models`: a folder of `LANGUAGE.arpa` files (n-gram models as KenLM reads them), such as
-    `flow:perplexity/models` of `TrainPerplexity`, for texts in the form described there.
+    `models`: `LANGUAGE.arpa` files (n-gram models as KenLM reads them) in a folder or zip, such as
+    `flow:perplexity/models.zip` of `TrainPerplexity`, for texts in the form described there.
     """
 
     models: File
@@ -55,18 +61,23 @@ class PerplexityFilter(Stage):
         return Resources(heavy=True)
 
     def check(self) -> None:
-        if not self._paths:
-            raise SpecError(f"models: {self.models}: no folder with LANGUAGE.arpa files")
+        known = ", ".join(self._languages)
+        if not known:
+            raise SpecError(f"models: {self.models}: no LANGUAGE.arpa is in it")
         for language in self.by_language:
-            if language not in self._paths:
-                raise SpecError(
-                    f"by_language.{language}: no model of it; there are: {', '.join(self._paths)}"
-                )
+            if language not in self._languages:
+                raise SpecError(f"by_language.{language}: no model of it; there are: {known}")
 
     @cached_property
-    def _paths(self) -> dict[str, Path]:
-        """The model files by language."""
-        return {path.stem: path for path in sorted(Path(self.models).glob("*.arpa"))}
+    def _languages(self) -> list[str]:
+        """The languages there are models of."""
+        try:
+            home = root(self.models)
+        except (OSError, BadZipFile) as wrong:
+            raise SpecError(f"models: {self.models}: neither a folder nor a zip: {wrong}") from None
+        return sorted(
+            path.name.removesuffix(".arpa") for path in home.iterdir() if path.suffix == ".arpa"
+        )
 
     @cached_property
     def _loaded(self) -> "dict[str, Model]":
@@ -81,10 +92,10 @@ class PerplexityFilter(Stage):
         bounds = np.full(batch.num_rows, np.inf)
         languages = batch.column("language")
         for language in pc.unique(languages).drop_null().to_pylist():
-            if language not in self._paths:
+            if language not in self._languages:
                 continue
             if language not in self._loaded:
-                self._loaded[language] = load(self._paths[language])
+                self._loaded[language] = load(self.models, f"{language}.arpa")
             rows = np.flatnonzero(pc.fill_null(pc.equal(languages, language), False))
             score(data, offsets, table(), rows, self._loaded[language], found)
             bound = self.by_language.get(language, self.at_most)
@@ -98,27 +109,31 @@ class PerplexityFilter(Stage):
         return drop(batch, reasons, values=pc.if_else(out, column, pa.scalar(None, pa.float64())))
 
 
-def load(path: Path) -> "Model":
-    """The model in an ARPA file. SpecError if it is none."""
+def root(place: str) -> Path | ZipPath:
+    """The folder, or what is like one in a zip."""
+    return Path(place) if Path(place).is_dir() else ZipPath(place)
+
+
+def load(place: str, name: str) -> "Model":
+    """The model in an ARPA file of a folder or zip. SpecError if it is none."""
     from stages.kernels.arpa import empty, fill
 
-    counts = []
-    with open(path, "rb") as file:
-        for line in file:
-            if line.startswith(b"ngram "):
-                counts.append(int(line.partition(b"=")[2]))
-            elif line.strip() not in (b"", b"\\data\\"):
-                break
-        start = file.tell() - len(line)
-    if not counts or line.strip() != b"\\1-grams:":
-        raise SpecError(f"models: {path} is no ARPA file")
+    home = root(place)
+    if isinstance(home, Path):
+        data = np.memmap(home / name, np.uint8, "r")
+    else:
+        data = np.frombuffer((home / name).read_bytes(), np.uint8)
+    head = data[:HEAD].tobytes()
+    start = head.find(b"\\1-grams:")
+    counts = [int(number) for number in COUNT.findall(head[: max(start, 0)])]
+    if not counts:
+        raise SpecError(f"models: {place}: {name} is no ARPA file")
     model = empty(sum(counts), len(counts))
-    data = np.memmap(path, np.uint8, "r")
     many, failed = fill(data, start, model.slots, model.values, model.order)
     if failed >= 0 or many != sum(counts):
-        line_number = int((data[: max(failed, 0)] == ord("\n")).sum()) + 1
+        line = int((data[: max(failed, 0)] == ord("\n")).sum()) + 1
         raise SpecError(
-            f"models: {path}:{line_number}: not the n-grams that its head promises: "
+            f"models: {place}: {name}:{line}: not the n-grams that its head promises: "
             f"{many:,} of {sum(counts):,} read"
         )
     return model
@@ -126,7 +141,7 @@ def load(path: Path) -> "Model":
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPerplexity(Job):
-    """Train an n-gram model of each language; writes `models/LANGUAGE.arpa`, for `PerplexityFilter`.
+    """Train an n-gram model of each language; writes `models.zip` of `LANGUAGE.arpa` files.
 
     Models are those of KenLM's lmplz: interpolated modified Kneser-Ney (Heafield et al. 2013), an
     unknown word as likely as one word more in the vocabulary. Texts are taken line by line, as
@@ -158,24 +173,31 @@ class TrainPerplexity(Job):
         self,
         inputs: Mapping[str, Sequence[Path]],
         output: Path,
-        work: Path,  # noqa: ARG002
+        work: Path,
     ) -> dict[str, Any]:
         from stages.kernels.arpa import score
         from stages.kernels.characters import table
 
         samples = self._samples(inputs)
-        (output / MODELS).mkdir()
         scores: list[dict[str, Any]] = []
         words = grams = 0
         for language in sorted(samples):
             sample = samples.pop(language)
-            path = output / MODELS / f"{language}.arpa"
+            path = work / f"{language}.arpa"
             tokens, counts = self._train(sample, path)
             words, grams = words + tokens, grams + sum(counts)
             held = pa.chunked_array(sample.held, pa.large_string())
             found = np.full(len(held), np.nan)
             offsets, data = string_buffers(held)
-            score(data, offsets, table(), np.arange(len(held)), load(path), found)
+            score(data, offsets, table(), np.arange(len(held)), load(str(work), path.name), found)
+            about = ZipInfo(path.name)  # dated 1980, for the same models are the same file
+            with (
+                open(path, "rb") as file,
+                ZipFile(output / MODELS, "a") as archive,
+                archive.open(about, "w", force_zip64=True) as member,
+            ):
+                shutil.copyfileobj(file, member)
+            path.unlink()
             for what, value in (
                 ("perplexity, median of held-out documents", _median(found)),
                 ("words trained on", tokens),

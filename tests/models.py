@@ -22,10 +22,10 @@ def classifier(path: Path) -> Path:
     return path
 
 
-def language_models(folder: Path) -> Path:
-    """A folder of n-gram models of English and Portuguese."""
-    if not folder.exists():
-        shard = folder.with_suffix(".shard")
+def language_models(path: Path) -> Path:
+    """A zip of n-gram models of English and Portuguese."""
+    if not path.exists():
+        shard = path.with_suffix(".shard")
         shard.mkdir(parents=True)
         parts = [ENGLISH.split(), PORTUGUESE.split()]
         texts = [" ".join(words[at:]) for words in parts for at in range(20)]
@@ -34,8 +34,8 @@ def language_models(folder: Path) -> Path:
         pq.write_table(pa.Table.from_batches([batch]), shard / "documents.parquet")
         step = TrainPerplexity(order=3, minimum=0)
         step.run({"texts": [shard]}, shard, shard)
-        (shard / MODELS).rename(folder)
-    return folder
+        (shard / MODELS).rename(path)
+    return path
 
 
 def transformer(folder: Path, labels: int = 1) -> Path:

@@ -45,7 +45,7 @@ EXAMPLES: dict[str, Callable[[Path], Values]] = {
     "stages.mix.Balance": lambda _: {"by": "domain", "cap": 0.6},
     "stages.mix.Split": lambda _: {"part": (0.2, 0.7)},
     "stages.perplexity.PerplexityFilter": lambda home: {
-        "models": str(language_models(home / "models")),
+        "models": str(language_models(home / "models.zip")),
         "at_most": 20.0,
     },
     "stages.rank.Buckets": lambda _: {"column": "language_score", "keep": ("head",)},
