@@ -20,6 +20,7 @@ import training
 from stages.base import Step
 from stages.measure import MEASURES
 from tests.documents import ENGLISH, PORTUGUESE
+from tests.models import classifier, language_models, transformer
 
 Values = dict[str, Any]
 BASES = ("stages.base.", "stages.filter.")  # the kinds themselves are no steps
@@ -33,6 +34,10 @@ EXAMPLES: dict[str, Callable[[Path], Values]] = {
     "stages.decontaminate.Decontaminate": lambda home: {
         "against": str(home / "benchmark.jsonl"),
         "ngram": 5,
+    },
+    "stages.embedding.EmbeddingClassifier": lambda home: {
+        "model": str(transformer(home / "transformer")),
+        "at_least": 0.0,
     },
     "stages.keywords.KeywordFilter": lambda home: {
         "words": ("jumps over", "raposa"),
@@ -49,6 +54,17 @@ EXAMPLES: dict[str, Callable[[Path], Values]] = {
     "stages.measure.Measure": lambda _: {"names": tuple(MEASURES)},
     "stages.mix.Balance": lambda _: {"by": "domain", "cap": 0.6},
     "stages.mix.Split": lambda _: {"part": (0.2, 0.7)},
+    "stages.perplexity.PerplexityFilter": lambda home: {
+        "models": str(language_models(home / "models.zip")),
+        "at_most": 20.0,
+    },
+    "stages.rank.Buckets": lambda _: {"column": "language_score", "keep": ("head",)},
+    "stages.rank.KeepTop": lambda _: {"column": "language_score", "share": 0.4},
+    "stages.scores.ClassifierFilter": lambda home: {
+        "model": str(classifier(home / "model.bin")),
+        "label": "pt",
+        "at_least": 0.5,
+    },
     "stages.tokens.Tokenize": lambda home: {"tokenizer": str(home / "tokenizer.json")},
     "training.job.Pretrain": lambda home: {
         "tokens": 1e6,

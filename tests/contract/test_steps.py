@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import pickle
 import re
+import shutil
 import textwrap
 import types
 import zlib
@@ -146,11 +147,12 @@ def test_fingerprint_moves_with_every_field_and_with_what_came_before(kind, home
 def test_a_file_is_its_content_not_its_place(kind, home, tmp_path):
     step = example(kind, home)
     for name, path in files_of(step).items():
-        moved = tmp_path / Path(path).name
-        moved.write_bytes(Path(path).read_bytes())
+        moved, changed = tmp_path / Path(path).name, tmp_path / "changed"
+        for copy in (moved, changed):
+            shutil.copytree(path, copy) if Path(path).is_dir() else shutil.copy(path, copy)
         there = dataclasses.replace(step, **{name: str(moved)})
-        changed = tmp_path / "changed"
-        changed.write_bytes(Path(path).read_bytes() + b"\n")
+        inside = next(changed.iterdir()) if changed.is_dir() else changed
+        inside.write_bytes(inside.read_bytes() + b"\n")
         other = dataclasses.replace(step, **{name: str(changed)})
 
         assert fingerprint(there) == fingerprint(step)

@@ -1,0 +1,69 @@
+"""Which documents of some flows a model is made from: those with the lowest hashes of their ids."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from stages.base import Batch
+from stages.errors import DataError
+from stages.shards import DOCUMENTS
+
+Ranks: TypeAlias = npt.NDArray[np.uint64]  # a hash of each document's id
+Rows: TypeAlias = npt.NDArray[np.bool_]
+
+
+def batches(
+    inputs: Mapping[str, Sequence[Path]], columns: Sequence[str]
+) -> Iterator[tuple[str, Batch]]:
+    """The documents of all flows with the name of each, in order, a few at a time."""
+    for flow, folders in inputs.items():
+        for folder in folders:
+            with pq.ParquetFile(folder / DOCUMENTS) as file:
+                missing = [name for name in columns if name not in file.schema_arrow.names]
+                if missing:
+                    raise DataError(f"{flow}: its documents have no column {', '.join(missing)}")
+                for batch in file.iter_batches(1024, columns=list(columns)):
+                    yield flow, batch
+
+
+def limits(
+    documents: Iterable[tuple[Ranks, pa.Array, pa.Array]], size: int, even: bool = False
+) -> dict[str, np.uint64]:
+    """The highest rank that is taken, by group, from ranks, groups (null: none) and bytes of text.
+
+    Of each group about `size` bytes, and always one document; if `even`, no more documents of one
+    group than of another.
+    """
+    seen: dict[str, list[tuple[Ranks, npt.NDArray[np.int64]]]] = {}
+    for ranks, groups, sizes in documents:
+        for name in pc.unique(groups).drop_null().to_pylist():
+            rows = of(groups, name)
+            seen.setdefault(name, []).append((ranks[rows], sizes.to_numpy()[rows]))
+    chosen = {}
+    for name in sorted(seen):
+        ranks, sizes = (np.concatenate(column) for column in zip(*seen.pop(name), strict=True))
+        order = np.argsort(ranks)
+        many = int(np.searchsorted(np.cumsum(sizes[order]), size, "right"))
+        chosen[name] = ranks[order[: max(1, many)]]
+    least = min(map(len, chosen.values()), default=0)
+    return {name: ranks[least - 1 if even else -1] for name, ranks in chosen.items()}
+
+
+def taken(ranks: Ranks, groups: pa.Array, limit: Mapping[str, np.uint64]) -> Rows:
+    """Which documents are within the limits of their groups."""
+    at = pc.index_in(groups, pa.array(limit, pa.string())).fill_null(-1).to_numpy()
+    highest = np.array([*limit.values(), 0], np.uint64)
+    rows: Rows = (at >= 0) & (ranks <= highest[at])
+    return rows
+
+
+def of(groups: pa.Array, name: str) -> Rows:
+    """Which documents are of a group."""
+    rows: Rows = pc.fill_null(pc.equal(groups, name), False).to_numpy(zero_copy_only=False)
+    return rows
