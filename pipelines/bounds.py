@@ -238,5 +238,5 @@ def write_recipe(path: Path, text: str) -> None:
 
 def difference(before: str, after: str, name: str) -> str:
     """What changed, as a unified diff."""
-    lines = (text.splitlines(keepends=True) for text in (before, after))
-    return "".join(unified_diff(*lines, name, name, n=2))
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    return "".join(unified_diff(old, new, name, name, n=2))

@@ -3,23 +3,20 @@
 # ruff: noqa: S608 -- names in SQL are those of our own plan, bounds are numbers
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
-from pipelines.store import Store
+from pipelines.sampling import texts_of
 from pipelines.tuning import FIXED, GOES_ON, KEPT, NEVER, Rule, Tuning
 from stages.errors import SpecError
 from stages.filter import Bound
 from stages.measure import COUNTS
-from stages.shards import DOCUMENTS, QUARANTINE, REJECTS
 
 BINS = 60
 DOMAINS = 12  # shown: the largest, and as many that change most
 SAMPLED = 50_000  # documents by which the ends of an axis are chosen
-CLIP = 1_500  # characters of a document that is shown
 SIDES = ("outside", "inside", "lost", "won")
 
 
@@ -101,18 +98,17 @@ class Outlook:
     # -- numbers -------------------------------------------------------------------------------
 
     def numbers(
-        self, settings: Mapping[str, Bound], number: int = 0, language: str = ""
+        self, settings: Mapping[str, Bound], wanted: Sequence[int] = (), language: str = ""
     ) -> dict[str, Any]:
         """What would be kept under some bounds, against what was.
 
-        `number`: the rule (from 1) whose histogram is wanted too, of the documents of `language`.
+        `wanted`: the rules (from 1) whose histograms are asked for, of the documents of `language`.
         """
-        where = f", {self._bin(number)} AS bin" if number else ", 0::TINYINT AS bin"
-        columns = f", {self.tuning.rules[number - 1].column}" if number else ""
+        columns = dict.fromkeys(self.tuning.rules[number - 1].column for number in wanted)
+        more = "".join(f", {column}" for column in columns)
         self.base.execute(
-            "CREATE OR REPLACE TEMP TABLE changed AS SELECT language, domain, bytes, now, fate"
-            f"{where} FROM (SELECT language, domain, bytes, now{columns}, "
-            f"{self.tuning.fate(settings)} AS fate FROM docs) WHERE fate <> now"
+            f"CREATE OR REPLACE TEMP TABLE changed AS SELECT * FROM (SELECT language, domain, bytes, "
+            f"now{more}, {self.tuning.fate(settings)} AS fate FROM docs) WHERE fate <> now"
         )
         moves = self.base.execute(
             "SELECT now, fate, count(*), sum(bytes)::BIGINT FROM changed GROUP BY ALL"
@@ -125,8 +121,7 @@ class Outlook:
             f"OVER (ORDER BY abs(more) + goes_on DESC, name) <= {DOMAINS} AND abs(more) + goes_on > 0) "
             "ORDER BY documents DESC, name",
         )
-        if number:
-            found["histogram"] = self.histogram(number, language)
+        found["histograms"] = {number: self._histogram(number, language) for number in wanted}
         return found
 
     def _totals(self, moves: list[tuple[int, int, int, int]]) -> dict[str, Any]:
@@ -206,31 +201,26 @@ class Outlook:
         keys = ("name", "in", "now", "new", "bytes_now", "bytes_new", "goes_on")
         return [dict(zip(keys, row, strict=True)) for row in rows]
 
-    def histogram(self, number: int, language: str = "") -> dict[str, list[int]]:
-        """Documents by bin of a rule's measure: kept, going on, dropped by it, dropped elsewhere.
-
-        Of the bounds that were last asked about with this rule.
-        """
+    def _histogram(self, number: int, language: str) -> dict[str, list[int]]:
+        """Documents by bin of a rule's measure: kept, going on, dropped by it, dropped elsewhere."""
         code = self.tuning.code(language)
         only = f"AND language = {code}" if language else ""
         bins = len(self.axes[number - 1]["edges"]) - 1
         column = self.tuning.rules[number - 1].column
 
-        def count(fate: str, table: str, measured: str) -> np.ndarray:
+        def count(fate: str, table: str) -> np.ndarray:
             out = np.zeros((4, bins), np.int64)
             for at, side, many in self.base.execute(
-                f"SELECT {measured}, CASE WHEN {fate} = {KEPT} THEN 0 WHEN {fate} = {GOES_ON} THEN 1 "
-                f"WHEN {fate} = {number} THEN 2 ELSE 3 END AS side, count(*) FROM {table} GROUP BY ALL"
+                f"SELECT {self._bin(number)} AS bin, CASE {fate} WHEN {KEPT} THEN 0 WHEN {GOES_ON} "
+                f"THEN 1 WHEN {number} THEN 2 ELSE 3 END AS side, count(*) FROM {table} "
+                f"WHERE {column} IS NOT NULL {only} GROUP BY ALL"
             ).fetchall():
-                if at is not None:
-                    out[side, at] += many
+                out[side, at] += many
             return out
 
         if (number, code) not in self.before:
-            table = f"docs WHERE {column} IS NOT NULL {only}"
-            self.before[number, code] = count("now", table, self._bin(number))
-        moved = f"changed WHERE bin IS NOT NULL {only}"
-        after = self.before[number, code] + count("fate", moved, "bin") - count("now", moved, "bin")
+            self.before[number, code] = count("now", "docs")
+        after = self.before[number, code] + count("fate", "changed") - count("now", "changed")
         names = ("kept", "goes_on", "dropped", "elsewhere")
         return {name: row.tolist() for name, row in zip(names, after, strict=True)}
 
@@ -252,16 +242,21 @@ class Outlook:
         if side not in SIDES:
             raise SpecError(f"{side!r}: expected one of {', '.join(SIDES)}")
         rule = self.tuning.rules[number - 1]
-        shown = f"SELECT shard, id, language, left_at, now, fate, {rule.column} AS measured"
+        shown = "SELECT shard, id, language, now, fate"
         table = f"(SELECT *, {self.tuning.fate(settings)} AS fate FROM docs)"
         if side in ("lost", "won"):
             here = f"now = {KEPT} AND fate > 0" if side == "lost" else f"now > 0 AND fate <= {KEPT}"
-            queries = [f"{shown} FROM {table} WHERE {here} ORDER BY hash(id), id LIMIT {many}"]
+            queries = [
+                f"{shown}, NULL FROM {table} WHERE {here} ORDER BY hash(id), id LIMIT {many}"
+            ]
         else:
             queries = list(self._beside(settings, side, rule, number, language))
-            queries = [f"{shown} FROM {table} WHERE {query} LIMIT {many}" for query in queries]
+            queries = [
+                f"{shown}, {rule.column} FROM {table} WHERE {query} LIMIT {many}"
+                for query in queries
+            ]
         rows = [row for query in queries for row in self.base.execute(query).fetchall()]
-        return [self._shown(rule, *row) for row in rows]
+        return self._shown(rule.judge.shift, rows)
 
     def _beside(
         self, settings: Mapping[str, Bound], side: str, rule: Rule, number: int, language: str
@@ -284,29 +279,27 @@ class Outlook:
                             f"ORDER BY {rule.column} {order}, hash(id), id"
                         )
 
-    def _shown(
-        self, rule: Rule, shard: int, id_: str, language: int, left_at: int, now: int, fate: int,
-        measured: float | None,
-    ) -> dict[str, Any]:  # fmt: skip
-        """A document for people: its text as the filter read it, and what becomes of it."""
-        tuning, shift = self.tuning, rule.judge.shift
-        left = left_at < NEVER and tuning.places[left_at].shift == shift
-        names = (QUARANTINE, REJECTS) if left else (DOCUMENTS,)
-        key = tuning.keys[shift][shard]
-        found = next(
-            filter(None, (text_of(tuning.run.store, key, name, id_) for name in names)), {}
-        )
-        return {
-            "id": id_,
-            "url": found.get("url"),
-            "text": (found.get("text") or "")[:CLIP],
-            "characters": len(found.get("text") or ""),
-            "language": tuning.languages[language - 1] if language else None,
-            "value": measured,
-            "now": self.called(now),
-            "new": self.called(fate),
-            "kept": fate <= KEPT,
-        }
+    def _shown(self, shift: int, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+        """Documents for people: their text as it lies in a pass, and what becomes of them."""
+        tuning = self.tuning
+        texts: dict[int, dict[str, dict[str, Any]]] = {}
+        for shard in {row[0] for row in rows}:
+            ids = [row[1] for row in rows if row[0] == shard]
+            texts[shard] = texts_of(tuning.run.store, tuning.keys[shift][shard], ids)
+        return [
+            {
+                "id": id_,
+                "url": found.get("url"),
+                "text": found.get("text") or "",
+                "language": tuning.languages[language - 1] if language else None,
+                "value": measured,
+                "now": self.called(now),
+                "new": self.called(fate),
+                "kept": fate <= KEPT,
+            }
+            for shard, id_, language, now, fate, measured in rows
+            for found in [texts[shard].get(id_, {})]
+        ]
 
     def called(self, fate: int) -> str:
         """What a fate is called."""
@@ -317,15 +310,3 @@ class Outlook:
         if fate >= FIXED:
             return self.tuning.places[fate - FIXED].stage
         return self.tuning.rules[fate - 1].reason
-
-
-def text_of(store: Store, key: str, name: str, id_: str) -> dict[str, Any]:
-    """A document of a shard by its id: text and address; empty if it is not in that file."""
-    file = pq.ParquetFile(store.open(key, name, check=False))
-    for group in range(file.metadata.num_row_groups):
-        ids = file.read_row_group(group, columns=["id"]).column("id").to_pylist()
-        if id_ in ids:
-            found = file.read_row_group(group, columns=["id", "url", "text"])
-            row: dict[str, Any] = found.slice(ids.index(id_), 1).to_pylist()[0]
-            return row
-    return {}

@@ -4,7 +4,7 @@ import os
 from difflib import ndiff
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipelines import Pipeline
@@ -66,7 +66,7 @@ share = st.one_of(st.none(), number)
 
 
 @st.composite
-def settings_of_the_recipe(draw):
+def bounds_of_the_recipe(draw):
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True))
     found = {}
     for name in names:
@@ -78,15 +78,16 @@ def settings_of_the_recipe(draw):
     return found
 
 
-@given(settings=settings_of_the_recipe(), crlf=st.booleans())
-def test_a_recipe_is_amended_to_what_was_meant_and_keeps_every_comment(settings, crlf):
+@settings(max_examples=30)
+@given(bounds=bounds_of_the_recipe(), crlf=st.booleans())
+def test_a_recipe_is_amended_to_what_was_meant_and_keeps_every_comment(bounds, crlf):
     text = RECIPE.replace("\n", "\r\n") if crlf else RECIPE
-    after = amended(text, "mine.yaml", settings)
+    after = amended(text, "mine.yaml", bounds)
     before = Pipeline.loads(text, "mine.yaml")
-    assert Pipeline.loads(after, "mine.yaml") == with_bounds(before, settings)
+    assert Pipeline.loads(after, "mine.yaml") == with_bounds(before, bounds)
     comments = [line.partition("#")[2] for line in text.splitlines() if "#" in line]
     left = [line.partition("#")[2] for line in after.splitlines() if "#" in line]
-    gone = {" short"} if "crawl.GopherQuality.mean_word_length" in settings else set()
+    gone = {" short"} if "crawl.GopherQuality.mean_word_length" in bounds else set()
     assert [c for c in comments if c not in gone] == [c for c in left if c not in gone]
     assert after.count("\n") == after.count("\r\n") if crlf else "\r" not in after
 
