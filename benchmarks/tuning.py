@@ -154,18 +154,23 @@ def move(outlook: Outlook, rng: np.random.Generator, settings: dict[str, Any]) -
     return time.perf_counter() - began
 
 
+def resident() -> float:
+    """Megabytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
 def measure(root: Path) -> dict[str, Any]:
     """Load and move, in a process of its own."""
     run = Run.open(Store(str(root)), "million")
     import duckdb
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident()
     began = time.perf_counter()
     tuning = Tuning.open(run, "crawl")
     outlook = Outlook(tuning)
     loaded = time.perf_counter() - began
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    resident = int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
+    held = resident() - before
     rng = np.random.default_rng(11)
     first = [move(outlook, rng, {}) for _ in range(MOVES)]
     many = [move(outlook, rng, settings) for settings in [{}] for _ in range(MOVES)]
@@ -181,7 +186,7 @@ def measure(root: Path) -> dict[str, Any]:
         "threads": duckdb.sql("SELECT current_setting('threads')").fetchall()[0][0],
         "load_seconds": loaded,
         "load_peak_mb": peak,
-        "resident_mb": resident,
+        "resident_mb": held,
         **{f"move_p{p}_ms": 1000 * float(np.percentile(first, p)) for p in (50, 95, 100)},
         **{f"moved_all_p{p}_ms": 1000 * float(np.percentile(many, p)) for p in (50, 95, 100)},
         "settle_ms": 1000 * settled,

@@ -49,14 +49,22 @@ class Pass:
         """For each step of the chain, where `features` hold the columns added up to it, it included.
 
         A column that is added again, such as a measure taken anew of rewritten text, is `name.2`:
-        each of them is one reading of one text, whatever became of the document later.
+        each of them is one reading of one text, whatever became of the document later. Measures of
+        a text that was rewritten since are no longer there.
         """
         times: dict[str, int] = {}
+        void: set[str] = set()
         found: list[dict[str, str]] = []
-        for step in self.chain:
+        for at, step in enumerate(self.chain):
+            if step.rewrites:
+                measured = (one for one in self.chain[:at] if isinstance(one, Measure))
+                void |= {column.name for one in measured for column in one.adds}
             for column in step.adds:
                 times[column.name] = times.get(column.name, 0) + 1
-            found.append({n: n if k == 1 else f"{n}.{k}" for n, k in times.items()})
+                void.discard(column.name)
+            found.append(
+                {n: n if k == 1 else f"{n}.{k}" for n, k in times.items() if n not in void}
+            )
         return found
 
     @property

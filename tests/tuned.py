@@ -1,13 +1,20 @@
 """A small corpus with something for every filter, and a recipe over it, to move thresholds on."""
 
 import json
+import random
 from pathlib import Path
 
 NASTY = "</script><script>document.title='owned'</script> <img src=x onerror=alert(1)> \u202e"
-SENTENCES = {
-    "pt": "A bateia é a gamela de madeira em que o garimpeiro lava a areia do rio, número {}. ",
-    "en": "The gold pan is turned in the moving water until the gravel has left it, number {}. ",
-    "es": "La batea es el plato de madera con que el minero lava la arena del río, número {}. ",
+WORDS = {
+    "pt": "a bateia é de madeira em que o garimpeiro lava areia do rio até não ficar nada além do ouro "
+    "nas margens ainda há quem conheça gesto girar inclinar deixar água levar cascalho pesa fundo dizem "
+    "velhos paciência vale mais força ninguém enriqueceu depressa sem perder coração manhã também então",
+    "en": "the gold pan is turned in moving water until lighter gravel has washed over its rim what "
+    "remains heavy black sand now and then a flake method needs no machine hides nothing for every stone "
+    "that leaves does so with sight of person who holds it people say patience is worth more than strength",
+    "es": "la batea es un plato de madera con el que minero lava las arenas del río hasta que solo queda "
+    "oro en orillas todavía hay quien conoce gesto girar inclinar dejar agua lleve grava lo pesa fondo "
+    "dicen los viejos paciencia más fuerza nadie se hizo rico deprisa sin perder corazón mañana también",
 }
 RECIPE = """\
 # Ours.
@@ -35,21 +42,26 @@ flows:
 
 def write_texts(folder: Path) -> Path:
     """Three files of pages in three languages: short, long, repetitive, with lists and with code."""
+    chance = random.Random(7)
     rows = []
+
+    def sentence(language: str) -> str:
+        said = " ".join(chance.choices(WORDS[language].split(), k=chance.randint(5, 12)))
+        return f"{said.capitalize()}."
+
     for n in range(360):
-        language = list(SENTENCES)[n % 3]
-        sentence = SENTENCES[language]
-        lines = [sentence.format(n * 100 + k).strip() for k in range(1 + (n * 7) % 23)]
-        if n % 5 == 0:
-            lines += [lines[0]] * (n % 4)
+        language = list(WORDS)[n % 3]
+        lines = [sentence(language) for _ in range(chance.randint(2, 24))]
+        if n % 6 == 0:
+            lines += chance.choices(lines, k=chance.randint(1, 4))
         if n % 7 == 0:
             lines += [f"{k}" for k in range(n % 9)]
         if n % 11 == 0:
-            lines.append("if (x) { return 1; } " + "e isto fica assim mesmo, sem mais nada.")
+            lines.append("if (x) { return 1; } e isto fica assim mesmo, sem mais nada.")
         if n % 13 == 0:
             lines.insert(0, NASTY)
-        if n % 17 == 0:
-            lines = [SENTENCES["pt"].format(k).strip() for k in range(12)]
+        if n % 17 == 0 and rows:
+            lines = rows[-3]["text"].split("\n")
         rows.append({"text": "\n".join(lines), "url": f"https://{language}{n % 4}.test/{n}"})
     for part in range(3):
         lines = [json.dumps(row) for row in rows[part::3]] + ([""] if part else [])

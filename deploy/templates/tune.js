@@ -60,7 +60,7 @@
   // -- bounds ----------------------------------------------------------------------------------
 
   let state; // of the flow that is shown
-  let settings = { ...page.saved }; // full name of a rule -> bound, of every flow
+  const settings = { ...page.saved }; // full name of a rule -> bound, of every flow
   const touched = new Set(Object.keys(page.saved)); // named in the recipe or in what is saved
   const language = () => choose.language.value;
   const named = (rule, of = language()) => `${state.flow}.${rule.filter}${of ? `.by_language.${of}` : ""}.${rule.rule}`;
@@ -81,6 +81,13 @@
     const name = named(rule);
     if (same(value, original(rule, language())) && !touched.has(name) && (!language() || language() in rule.own || same(value, bound(rule, "")))) delete settings[name];
     else settings[name] = value;
+  };
+
+  /** Back to the bound of the run; one that stands in the recipe by now is written back there. */
+  const forget = (rule, of) => {
+    const name = named(rule, of);
+    if (touched.has(name)) settings[name] = original(rule, of);
+    else delete settings[name];
   };
 
   // -- an axis: bins of one width, whatever they span --------------------------------------------
@@ -189,8 +196,8 @@
     return card;
   };
 
-  /** Put sliders, boxes and marks where the bounds are. */
-  const dress = (card) => {
+  /** Put sliders, boxes and marks where the bounds are; the slider in hand stays where it is. */
+  const dress = (card, held = -1) => {
     const { rule } = card;
     const ends = pair(rule, bound(rule));
     card.figure.classList.toggle("moved", !same(bound(rule), original(rule, language())));
@@ -198,7 +205,7 @@
       if (!card.sliders[side]) continue;
       const value = ends[side];
       const bins = rule.edges.length - 1;
-      card.sliders[side].value = value === null ? (side ? bins * STEPS : 0) : Math.round(place(rule.edges, value) * STEPS);
+      if (side !== held) card.sliders[side].value = value === null ? (side ? bins * STEPS : 0) : Math.round(place(rule.edges, value) * STEPS);
       card.sliders[side].classList.toggle("off", value === null);
       card.sliders[side].ariaValueText = value === null ? "no limit" : number(value);
       if (document.activeElement !== card.boxes[side]) card.boxes[side].value = value === null ? "" : String(value);
@@ -213,7 +220,7 @@
     const other = ends[1 - side];
     if (rule.sense === "between" && other !== null && ends[side] !== null && (side ? ends[1] < other : ends[0] > other)) ends[side] = other;
     put(rule, ends);
-    dress(card);
+    dress(card, side);
     take(() => refresh([card]));
   };
 
@@ -305,10 +312,10 @@
       read.ariaLabel = `Read documents at the line of ${card.rule.rule}`;
       read.addEventListener("click", () => open(card));
       const parts = [element("span", "drops"), element("b", after === now ? number(now) : `${number(now)} → ${number(after)}`), read];
-      if (!same(bound(card.rule), original(card.rule, language()))) {
+      if (named(card.rule) in settings && !same(bound(card.rule), original(card.rule, language()))) {
         const back = element("button", "undo");
         back.type = "button";
-        back.addEventListener("click", () => { put(card.rule, pair(card.rule, original(card.rule, language()))); dress(card); settle(); });
+        back.addEventListener("click", () => { forget(card.rule, language()); dress(card); settle(); });
         parts.push(back);
       }
       card.drops.replaceChildren(...parts);
@@ -410,10 +417,7 @@
   });
   byId("choose").addEventListener("submit", (event) => event.preventDefault());
   byId("reset").addEventListener("click", () => {
-    settings = {};
-    for (const rule of state.rules) {
-      for (const of of ["", ...state.languages]) if (touched.has(named(rule, of))) settings[named(rule, of)] = original(rule, of);
-    }
+    for (const rule of state.rules) for (const of of ["", ...state.languages]) forget(rule, of);
     for (const card of cards.values()) dress(card);
     byId("done").textContent = "";
     settle();

@@ -74,7 +74,7 @@ def bounds_of_the_recipe(draw):
         if None not in (low, high):
             low, high = sorted((low, high))
         two = draw(st.one_of(st.none(), st.just([low, high])))
-        found[name] = two if name.endswith(TWO) else low
+        found[name] = two if name.rpartition(".")[2] in TWO else low
     return found
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.cli import main
-from pipelines import Flow, Pipeline, run
+from pipelines import Flow, Pipeline, Store, run
 from pipelines.audit import explain
 from pipelines.bounds import with_bounds
 from pipelines.outlook import Outlook
@@ -17,7 +17,9 @@ from pipelines.sampling import Wanted, sample
 from pipelines.tuning import Tuning
 from stages.clean import NormalizeText
 from stages.errors import DataError, SpecError
+from stages.pack import Pack
 from stages.read import Jsonl
+from stages.tokens import Tokenize, TrainTokenizer
 from tests.tuned import write_recipe, write_texts
 
 
@@ -247,6 +249,30 @@ def test_examples_of_what_is_not_there_say_what_is(done):
 def test_a_rule_that_was_not_measured_is_not_guessed(done, outlook):
     with pytest.raises(SpecError, match="did not measure 'stop_words'"):
         outlook.numbers({"crawl.GopherQuality.2.stop_words": 3})
+
+
+def test_tokens_are_estimated_by_what_a_flow_behind_packed(recipe, done):
+    packed = {
+        "tokenizer": Flow(["crawl"], [TrainTokenizer(vocabulary=300)]),
+        "packed": Flow(
+            ["crawl"], [Tokenize(tokenizer="flow:tokenizer/tokenizer.json"), Pack(length=64)]
+        ),
+    }
+    pipeline = Pipeline("packed", {**Pipeline.load(recipe).flows, **packed})
+    again = run(pipeline, done.store)
+    said = Outlook(Tuning.open(again, "crawl")).numbers({WORDS: [80, None]})
+    (counts,) = [f["counts"] for f in report(again)["flows"] if f["name"] == "packed"]
+    assert said["now"]["tokens"] == counts["tokens"]
+    assert 0 < said["new"]["tokens"] < counts["tokens"]
+
+
+def test_an_object_store_is_tuned_and_sampled_alike(recipe, done, outlook, s3):
+    remote = run(Pipeline.load(recipe), Store(f"{s3}-tuning"))
+    assert Outlook(Tuning.open(remote, "crawl")).numbers({WORDS: [80, None]}, [14]) == (
+        outlook.numbers({WORDS: [80, None]}, [14])
+    )
+    wanted = Wanted(reason="gopher.words")
+    assert sample(remote, wanted) == sample(done, wanted)
 
 
 def test_a_flow_without_filters_has_nothing_to_tune(texts, tmp_path):
