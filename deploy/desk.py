@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -25,6 +25,9 @@ from stages.config import HOMES
 from stages.errors import DataError, Error, SpecError
 from stages.filter import Bound
 from stages.measure import ABOUT
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 CLIP = 3_000  # characters of a document that is shown
 NEAR = 6  # documents on each side of a line
@@ -161,24 +164,25 @@ def page(desk: Desk) -> tuple[str, str]:
     return text, policy
 
 
-def app_of(desk: Desk, secret: str) -> Any:
+def app_of(desk: Desk, secret: str) -> "FastAPI":
     """The web application; every path in it begins with the secret."""
     from fastapi import FastAPI, Request, Response
     from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    one = Lock()  # one connection to the table
 
     @app.middleware("http")
     async def guard(request: Request, onward: Callable[[Request], Awaitable[Response]]) -> Response:
-        here = {f"{name}:{request.scope['server'][1]}" for name in ("127.0.0.1", "localhost")}
-        host, origin = request.headers.get("host", ""), request.headers.get("origin")
-        mine = secrets.compare_digest(request.url.path.split("/")[1].encode(), secret.encode())
-        foreign = origin is not None and origin not in {f"http://{name}" for name in here}
-        posted = request.method == "GET" or (
-            origin and request.headers.get("content-type") == "application/json"
-        )
-        if host not in here or not mine or foreign or not posted:
+        port, head = request.scope["server"][1], request.headers
+        here = {f"127.0.0.1:{port}", f"localhost:{port}"}
+        origin, said = head.get("origin"), request.url.path.split("/")[1]
+        ours = head.get("host") in here and secrets.compare_digest(said.encode(), secret.encode())
+        near = origin in {f"http://{name}" for name in here}
+        if request.method == "GET":
+            near = near or origin is None
+        else:  # no form of another page can send JSON
+            near = near and head.get("content-type") == "application/json"
+        if not (ours and near):
             return PlainTextResponse("not for you", 403)
         answer = await onward(request)
         answer.headers["Cache-Control"] = "no-store"
@@ -195,6 +199,16 @@ def app_of(desk: Desk, secret: str) -> Any:
         text, policy = page(desk)
         return HTMLResponse(text, headers={"Content-Security-Policy": policy})
 
+    _answer(app, desk, secret)
+    return app
+
+
+def _answer(app: "FastAPI", desk: Desk, secret: str) -> None:
+    """What the page asks for, one question at a time: there is one connection to the table."""
+    from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+
+    one = Lock()
+
     @app.get(f"/{secret}/flow/{{flow}}")
     def flow(flow: str) -> JSONResponse:
         with one:
@@ -203,10 +217,9 @@ def app_of(desk: Desk, secret: str) -> Any:
     @app.post(f"/{secret}/numbers")
     def numbers(asked: dict[str, Any]) -> JSONResponse:
         with one:
+            outlook = desk.outlook(asked["flow"])
             return JSONResponse(
-                desk.outlook(asked["flow"]).numbers(
-                    asked["settings"], asked["wanted"], asked["language"]
-                )
+                outlook.numbers(asked["settings"], asked["wanted"], asked["language"])
             )
 
     @app.post(f"/{secret}/documents")
@@ -225,17 +238,17 @@ def app_of(desk: Desk, secret: str) -> Any:
 
     @app.post(f"/{secret}/apply")
     def apply(asked: dict[str, Any]) -> JSONResponse:
-        desk.save(asked["settings"])
-        desk.apply(asked["settings"])
+        with one:
+            desk.save(asked["settings"])
+            desk.apply(asked["settings"])
         return JSONResponse({"recipe": str(desk.recipe)})
-
-    return app
 
 
 def serve(desk: Desk, port: int) -> int:
     """Serve the page until interrupted; the exit code."""
     engine()
     try:
+        import fastapi  # noqa: F401 -- used by `app_of`
         import uvicorn
     except ModuleNotFoundError:
         raise SpecError(
@@ -246,6 +259,7 @@ def serve(desk: Desk, port: int) -> int:
     with socket.socket() as ear:
         ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         ear.bind(("127.0.0.1", port))
+        ear.listen()  # whoever reads the address below may come before the server is up
         print(
             f"{desk.run.id}: thresholds at http://127.0.0.1:{ear.getsockname()[1]}/{secret}/",
             flush=True,

@@ -15,6 +15,7 @@ from stages.filter import Bound
 from stages.measure import COUNTS
 
 BINS = 60
+LANGUAGES = 100  # shown: the largest
 DOMAINS = 12  # shown: the largest, and as many that change most
 SAMPLED = 50_000  # documents by which the ends of an axis are chosen
 SIDES = ("outside", "inside", "lost", "won")
@@ -52,13 +53,13 @@ class Outlook:
         column = rule.column
         (many,) = self.base.execute("SELECT count(*) FROM docs").fetchall()[0]
         every = max(1, many // SAMPLED)
-        low, high, least, most = self.base.execute(
-            f"SELECT quantile_disc({column}, 0.001), quantile_disc({column}, 0.999), min({column}), "
-            f"max({column}) FROM docs WHERE {column} IS NOT NULL AND isfinite({column}) "
+        low, high = self.base.execute(
+            f"SELECT quantile_disc({column}, 0.001), quantile_disc({column}, 0.999) "
+            f"FROM docs WHERE {column} IS NOT NULL AND isfinite({column}) "
             f"AND hash(id) % {every} = 0"
         ).fetchall()[0]
         if low is None:
-            low = high = least = most = 0.0
+            low = high = 0.0
         whole = rule.name in COUNTS
         bounds = [
             end
@@ -80,8 +81,6 @@ class Outlook:
             "edges": [float(f"{edge:.6g}") for edge in edges.tolist()],
             "log": log,
             "whole": whole,
-            "least": least,
-            "most": most,
         }
 
     def _bin(self, number: int) -> str:
@@ -114,7 +113,9 @@ class Outlook:
             "SELECT now, fate, count(*), sum(bytes)::BIGINT FROM changed GROUP BY ALL"
         ).fetchall()
         found = self._totals(moves)
-        found["languages"] = self._groups("language", f"ORDER BY documents DESC, name LIMIT {100}")
+        found["languages"] = self._groups(
+            "language", f"ORDER BY documents DESC, name LIMIT {LANGUAGES}"
+        )
         found["domains"] = self._groups(
             "domain",
             f"QUALIFY row_number() OVER (ORDER BY documents DESC, name) <= {DOMAINS} OR (row_number() "
@@ -243,7 +244,10 @@ class Outlook:
             raise SpecError(f"{side!r}: expected one of {', '.join(SIDES)}")
         rule = self.tuning.rules[number - 1]
         shown = "SELECT shard, id, language, now, fate"
-        table = f"(SELECT *, {self.tuning.fate(settings)} AS fate FROM docs)"
+        fates = (
+            f"{self.tuning.fate(settings)} AS fate, {self.tuning.fate(settings, number)} AS other"
+        )
+        table = f"(SELECT *, {fates} FROM docs)"
         if side in ("lost", "won"):
             here = f"now = {KEPT} AND fate > 0" if side == "lost" else f"now > 0 AND fate <= {KEPT}"
             queries = [
@@ -271,7 +275,11 @@ class Outlook:
             for _, low, high in (r for r in rules if r[0] == rule.name):
                 for bound, out, into in ((low, "<", ">="), (high, ">", "<=")):
                     if math.isfinite(bound):
-                        fates = f"fate = {number}" if side == "outside" else f"fate <= {KEPT}"
+                        fates = (
+                            f"fate = {number} AND other <= {KEPT}"
+                            if side == "outside"
+                            else f"fate <= {KEPT}"
+                        )
                         sign = out if side == "outside" else into
                         order = "DESC" if sign[0] == "<" else "ASC"
                         yield (

@@ -189,10 +189,11 @@ class Tuning:
             columns.append("language" if "language" in known else "NULL::VARCHAR AS language")
             columns.append(f"regexp_extract(lower(url), {_quoted(HOST)}, 1) AS domain")
         self.base.execute(
-            f"CREATE TABLE f{shift} AS SELECT (list_position($1, filename) - 1)::INTEGER AS shard, id, "
+            f"CREATE TABLE f{shift} AS SELECT shard, id, "
             f"bytes, rule, CASE WHEN verdict = 'kept' THEN NULL ELSE (CASE stage {at} END)::SMALLINT "
             f"END AS left_at, {', '.join(columns) or '1'} "
-            "FROM read_parquet($1, filename = true, union_by_name = true)",
+            "FROM read_parquet($1, filename = true, union_by_name = true) JOIN (SELECT unnest($1) AS "
+            "filename, (generate_subscripts($1, 1) - 1)::INTEGER AS shard) USING (filename)",
             [paths],
         )
 
@@ -242,8 +243,8 @@ class Tuning:
             found[judge.name] = moved(judge.step, bounds, where) if bounds else judge.step
         return found
 
-    def fate(self, settings: Mapping[str, Bound]) -> str:
-        """The SQL of what becomes of a document under some bounds."""
+    def fate(self, settings: Mapping[str, Bound], without: int = 0) -> str:
+        """The SQL of what becomes of a document under some bounds, `without` one of the rules."""
         steps, cases = self.steps(settings), []
         numbers = {(rule.judge.name, rule.name): n for n, rule in enumerate(self.rules, 1)}
         for judge in self.judges:
@@ -251,7 +252,7 @@ class Tuning:
             for condition, rules in self.groups(steps[judge.name]):
                 for name, low, high in rules:
                     number = numbers.get((judge.name, name))
-                    if number:
+                    if number and number != without:
                         column = self.rules[number - 1].column
                         broken = f"NOT ({column} BETWEEN {_sql(low)} AND {_sql(high)})"
                         cases.append(f"WHEN {condition}{broken} THEN {number}")

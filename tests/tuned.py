@@ -58,7 +58,7 @@ def write_texts(folder: Path) -> Path:
             lines += [f"{k}" for k in range(n % 9)]
         if n % 11 == 0:
             lines.append("if (x) { return 1; } e isto fica assim mesmo, sem mais nada.")
-        if n % 13 == 0:
+        if n % 4 == 0:
             lines.insert(0, NASTY)
         if n % 17 == 0 and rows:
             lines = rows[-3]["text"].split("\n")

@@ -1,5 +1,6 @@
 """What other thresholds would have kept, against a second run that has them."""
 
+import sys
 from itertools import chain
 
 import pyarrow.parquet as pq
@@ -202,6 +203,10 @@ def test_documents_beside_the_line_are_the_nearest_that_it_alone_decides(done, o
     assert all(row["new"] == "gopher.words" for row in outside)
     assert all(row["kept"] for row in inside)
     assert all(row["text"] for row in outside + inside)
+    others = outlook.tuning.fate({WORDS: None})
+    for row in outside:
+        query = f"SELECT {others} <= 0 FROM docs WHERE id = $1"
+        assert outlook.base.execute(query, [row["id"]]).fetchall() == [(True,)]
     for row in outlook.documents(moves, "lost", number, many=50):
         assert (row["now"], row["new"]) == ("kept", "gopher.words")
     wider = {WORDS: [5, None]}
@@ -280,6 +285,14 @@ def test_a_flow_without_filters_has_nothing_to_tune(texts, tmp_path):
     done = run(Pipeline("plain", {"crawl": flow}), str(tmp_path / "store"))
     with pytest.raises(DataError, match="no filter"):
         Tuning.open(done, "crawl")
+
+
+def test_the_extra_that_is_missing_is_named(done, monkeypatch, capsys):
+    for missing in ("duckdb", "uvicorn"):
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, missing, None)
+            assert main(["tune", done.id, "--store", done.store.url]) == 4
+        assert "extra `tune`" in capsys.readouterr().err
 
 
 def test_the_command_predicts_and_amends_the_recipe_of_the_run(done, recipe, capsys):
