@@ -37,21 +37,25 @@
     }
     return answer;
   };
+  const attempt = async (question) => {
+    try {
+      await question();
+      alarm("");
+    } catch (wrong) {
+      alarm(wrong.message === "Failed to fetch" ? "The server is gone: start `bateia tune` again." : wrong.message);
+    }
+  };
   let asking = false;
   let waiting = null;
   const take = async (question) => {
     waiting = question;
     if (asking) return;
     asking = true;
+    byId("main").ariaBusy = "true";
     while (waiting) {
       const now = waiting;
       waiting = null;
-      try {
-        await now();
-        alarm("");
-      } catch (wrong) {
-        alarm(wrong.message === "Failed to fetch" ? "The server is gone: start `bateia tune` again." : wrong.message);
-      }
+      await attempt(now);
     }
     asking = false;
     byId("main").ariaBusy = "false";
@@ -389,7 +393,6 @@
   };
 
   const load = (flow) => take(async () => {
-    byId("main").ariaBusy = "true";
     state = await (await ask(`flow/${encodeURIComponent(flow)}`)).json();
     cards.clear();
     const sections = new Map();
@@ -422,7 +425,8 @@
     byId("done").textContent = "";
     settle();
   });
-  const keep = (path, told) => () => take(async () => {
+  const keep = (path, told) => () => attempt(async () => { // never passed over for a later question
+    byId("done").textContent = "";
     const answer = await (await ask(path, { settings })).json();
     for (const name of Object.keys(settings)) touched.add(name);
     byId("done").textContent = told(answer);

@@ -66,7 +66,7 @@ def opened(browser, address, done):
         page.on("pageerror", lambda error: page.heard.append(str(error)))
         page.on("request", lambda r: r.url.startswith(address) or page.heard.append(r.url))
         page.goto(address)
-        page.wait_for_selector("#difference .note")
+        page.wait_for_selector('main[aria-busy="false"]')
         return page
 
     yield opened
@@ -80,8 +80,7 @@ def move(page, rule, tenths):
     slider.focus()
     for _ in range(abs(tenths)):
         slider.press("PageUp" if tenths > 0 else "PageDown")
-    page.wait_for_selector("#difference .add")
-    page.wait_for_timeout(500)
+    page.wait_for_selector('main[aria-busy="false"]')
 
 
 def number(text):
@@ -127,7 +126,6 @@ def test_a_moved_line_is_written_to_the_recipe_and_the_next_run_keeps_what_the_p
 def test_bounds_of_one_language_are_its_own(opened, done):
     page = opened()
     page.select_option("[name=language]", "pt")
-    page.wait_for_timeout(500)
     move(page, WORDS, 2)
     shown = page.inner_text("#difference")
     (bound,) = re.findall(r"\+.*pt: \{words: \[(\d+), 100000\]\}", shown)
