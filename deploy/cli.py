@@ -17,6 +17,7 @@ from typing import Any
 
 from deploy import bounds
 from deploy.settings import own_packages, store_url
+from deploy.tune import tuning_commands
 
 Command = Callable[[str, Callable[[Any], int], str], argparse.ArgumentParser]
 EPILOG = (
@@ -78,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
 
     _on_recipes(command)
     _on_runs(command)
+    tuning_commands(command)
     _others(command)
     return top
 

@@ -1,9 +1,11 @@
 """The story of one document, and the sum of a run, as text for a terminal."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from deploy.pages import report_html
+from deploy.wording import bound, count, number, share, size
 from pipelines.runs import Run
 from pipelines.store import encode
 
@@ -101,6 +103,50 @@ def summary(report: dict[str, Any]) -> str:
                 f"  {score['name']} {score.get('group') or ''}: {' -> '.join(ends) or _number(score.get('value'))}"
             )
     return "\n".join(lines)
+
+
+def forecast(flow: str, numbers: Mapping[str, Any]) -> str:
+    """What some bounds would keep, for a terminal."""
+    now, new, on = numbers["now"], numbers["new"], numbers["goes_on"]
+    lines = [
+        f"{flow}  {count(numbers['came'])} documents in, {count(numbers['judged'])} to its filters"
+    ]
+    for name, read in (("documents", count), ("bytes", size), ("tokens", count)):
+        if now[name] is not None:
+            lines.append(f"  {name:<10} {read(now[name]):>12} kept -> {read(new[name]):>12}")
+    if on["documents"]:
+        lines.append(
+            f"  {count(on['documents'])} more go on to stages that have not judged them; about "
+            f"{count(on['estimate'])} stay, if they fare as those did that passed the same filter"
+        )
+    for filtered in numbers["filters"]:
+        unknown = f", {count(filtered['unjudged'])} not judged" if filtered["unjudged"] else ""
+        lines.append(
+            f"  {filtered['name']:<20} {count(filtered['now']):>9} pass -> {count(filtered['new']):>9}{unknown}"
+        )
+    for row in numbers["languages"]:
+        if row["now"] != row["new"] or row["goes_on"]:
+            lines.append(
+                f"  {clean(row['name'] or '?'):<6} {count(row['now']):>9} kept -> {count(row['new']):>9} "
+                f"({share(row['new'], row['in'])}), {count(row['goes_on'])} go on"
+            )
+    return "\n".join(lines)
+
+
+def example(row: Mapping[str, Any]) -> str:
+    """A document for a terminal."""
+    text = " ".join((row.get("text") or "").split())
+    what = row.get("rule") or row.get("fault") or row.get("stage") or "kept"
+    value = f" = {number(row['value'])}" if row.get("value") is not None else ""
+    limit = f" (bound: {bound(row['bound'])})" if "bound" in row else ""
+    copy = f"; copy of {row['copy_of']}" if row.get("copy_of") else ""
+    language = f"  [{row['language']}]" if row.get("language") else ""
+    lines = (
+        f"{row['id']}  {row.get('url') or ''}{language}",
+        f"  {row['flow']} {row.get('stage') or ''}: {what}{value}{limit}{copy}",
+        f"  {text[:CLIP]}{'...' if len(text) > CLIP else ''}",
+    )
+    return "\n".join(map(clean, lines)) + "\n"
 
 
 def write_report(run: Run, report: dict[str, Any], folder: Path | None = None) -> str:

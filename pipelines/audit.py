@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 from pipelines.runs import Run, runs
 from pipelines.store import Store
 from stages.errors import DataError, StoreError
-from stages.filter import Filter
 from stages.shards import DOCUMENTS, FEATURES, QUARANTINE, REJECTS
 
 
@@ -75,20 +74,17 @@ def explain(run: Run, wanted: str) -> list[dict[str, Any]]:
 
     DataError if the run never saw it.
     """
-    pipeline = run.pipeline()
     story: list[dict[str, Any]] = []
-    for stretch in run.record.get("stretches", []):
-        if "pass" not in stretch:
-            continue
-        bounds = {
-            name: (family, low, high)
-            for step in pipeline.flows[stretch["flow"]].steps
-            if isinstance(step, Filter)
-            for name, low, high in step.rules
-            for family in [step.family]
-        }
+    for stretch, work in run.walked():
         for key in stretch["keys"]:
             for row in _find(run.store, key, wanted):
+                bounds = {
+                    columns[name]: (step.family, low, high)
+                    for _, step, columns in work.filters
+                    for name, low, high in step.rules_by_language.get(
+                        row.get("language") or "", step.rules
+                    )
+                }
                 story.append(_chapter(run.store, stretch, key, row, bounds))
     if not story:
         raise DataError(f"{run.id}: no document has the id or URL {wanted!r}")

@@ -1,5 +1,6 @@
 """Turn flows into passes: each one reading of the text, cut behind barriers and costly stages."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 from pipelines.graph import Flow, Pipeline
 from stages.base import Barrier, Resources, Sink, Slice, Source, Stage, Step
 from stages.config import digest, dump_step, fingerprint, load_step, localize
+from stages.filter import PREFIX, Filter
 from stages.measure import Measure
 
-ENGINE = 2  # raise it when the engine writes other bytes for the same steps
+ENGINE = 3  # raise it when the engine writes other bytes for the same steps
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,37 @@ class Pass:
                 name = type(step).__name__
                 names.append(name if name not in names else f"{name}.{names.count(name) + 1}")
         return names
+
+    @cached_property
+    def columns(self) -> list[dict[str, str]]:
+        """For each step of the chain, where `features` hold the columns added up to it, it included.
+
+        A column that is added again, such as a measure taken anew of rewritten text, is `name.2`:
+        each of them is one reading of one text, whatever became of the document later. Measures of
+        a text that was rewritten since are no longer there.
+        """
+        times: dict[str, int] = {}
+        void: set[str] = set()
+        found: list[dict[str, str]] = []
+        for at, step in enumerate(self.chain):
+            if step.rewrites:
+                measured = (one for one in self.chain[:at] if isinstance(one, Measure))
+                void |= {column.name for one in measured for column in one.adds}
+            for column in step.adds:
+                times[column.name] = times.get(column.name, 0) + 1
+                void.discard(column.name)
+            found.append(
+                {n: n if k == 1 else f"{n}.{k}" for n, k in times.items() if n not in void}
+            )
+        return found
+
+    @property
+    def filters(self) -> Iterator[tuple[int, Filter, dict[str, str]]]:
+        """Its filters: position in the chain, the step, and the column of features of each rule."""
+        for at, step in enumerate(self.chain):
+            if isinstance(step, Filter):
+                known = ((rule, PREFIX[step.mode] + rule) for rule in step.senses)
+                yield at, step, {r: self.columns[at][n] for r, n in known if n in self.columns[at]}
 
     @property
     def resources(self) -> Resources:

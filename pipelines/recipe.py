@@ -41,21 +41,25 @@ def parse(text: str, name: str) -> tuple[Any, dict[str, int]]:
 
     SpecError with the line of whatever is not strict YAML.
     """
+    node = nodes(text, name)
+    lines: dict[str, int] = {}
+    if node is None:
+        return None, lines
+    _walk(node, "", name, lines, set())
+    return _Loader("").construct_document(node), lines
+
+
+def nodes(text: str, name: str) -> yaml.Node | None:
+    """The values of a pipeline file with the places where they stand; None if it is empty."""
     if len(text) > MAX_BYTES:
         raise SpecError(f"{name}: larger than {MAX_BYTES:,} bytes; this is no pipeline file")
-    loader = _Loader(text)
     try:
-        node = loader.get_single_node()
+        return _Loader(text).get_single_node()
     except yaml.MarkedYAMLError as wrong:
         line = wrong.problem_mark.line + 1 if wrong.problem_mark else 1
         raise SpecError(f"{name}:{line}: {wrong.problem or wrong}") from None
     except yaml.YAMLError as wrong:
         raise SpecError(f"{name}: {wrong}") from None
-    lines: dict[str, int] = {}
-    if node is None:
-        return None, lines
-    _walk(node, "", name, lines, set())
-    return loader.construct_document(node), lines
 
 
 def _walk(node: yaml.Node, path: str, name: str, lines: dict[str, int], seen: set[int]) -> None:

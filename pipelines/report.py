@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from pipelines.graph import Pipeline
+from pipelines.plan import Pass, passes
 from pipelines.runs import Run
 from pipelines.store import Commit, Store
 from pipelines.worker import READ
 from stages.base import Source
 from stages.config import dump_step
 from stages.describe import EDGES, Description, merge_counts, top
-from stages.filter import Filter
 from stages.shards import DESCRIBE
 
 SCHEMA = 1
@@ -127,18 +127,23 @@ def _finish(flow: dict[str, Any], pipeline: Pipeline) -> None:
     flow["peak_memory"] = max((s["peak_memory"] for s in shards), default=0)
     flow["shards_total"], flow["shards"] = len(shards), shards[:SHARDS]
     steps = pipeline.flows[flow["name"]].steps
-    rules = list(_rules(steps))
+    work = passes(flow["name"], pipeline.flows[flow["name"]])
     configs = {type(step).__name__: next(iter(dump_step(step).items())) for step in steps}
     for stage in flow["stages"]:
         if stage["stage"] in configs:
             stage["step"], stage["config"] = configs[stage["stage"]]
     descriptions: list[Description] = flow.pop("passes")
-    flow["distributions"] = [entry for d in descriptions for entry in _distributions(d, rules)]
+    rules = [list(_rules(each)) for each in work[: len(descriptions)]]
+    flow["distributions"] = [
+        entry
+        for described, judged in zip(descriptions, rules, strict=True)
+        for entry in _distributions(described, judged)
+    ]
     for table, name in (("language", "languages"), ("domain", "domains"), ("source", "sources")):
         flow[name] = _table(descriptions, table)
     groups = [(g, rows) for d in descriptions for g, rows in d.samples.items()]
     last = descriptions[-1].samples if descriptions else {}
-    bounds = {f"{family}.{name}": bound for name, family, bound in rules}
+    bounds = {reason: bound for judged in rules for _, reason, bound in judged}
     flow["samples"] = [
         {**row, "bound": bounds.get(row.get("rule", ""))}
         for group, rows in groups
@@ -150,11 +155,11 @@ def _finish(flow: dict[str, Any], pipeline: Pipeline) -> None:
     ]
 
 
-def _rules(steps: tuple[Any, ...]) -> Iterator[tuple[str, str, list[float | None]]]:
-    for step in steps:
-        if isinstance(step, Filter):
-            for name, low, high in step.rules:
-                yield name, step.family, [_finite(low), _finite(high)]
+def _rules(work: Pass) -> Iterator[tuple[str, str, list[float | None]]]:
+    """Every rule of a pass: the column it judges, its reason, its bounds."""
+    for _, step, columns in work.filters:
+        for name, low, high in step.rules:
+            yield columns[name], f"{step.family}.{name}", [_finite(low), _finite(high)]
 
 
 def _finite(value: float) -> float | None:
@@ -173,9 +178,9 @@ def _distributions(
         low, high = int(used[0]), int(used[-1]) + 1
         empty = np.zeros(len(EDGES) - 1, np.int64)
         lines = [
-            {"stage": family, "low": bound[0], "high": bound[1]}
-            for rule, family, bound in rules
-            if rule == name
+            {"stage": reason.rpartition(".")[0], "low": bound[0], "high": bound[1]}
+            for column, reason, bound in rules
+            if column == name
         ]
         yield {
             "measure": name,

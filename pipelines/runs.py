@@ -2,13 +2,16 @@
 
 import platform
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from pipelines.driver import Stretch, Walk, Watch, silent
 from pipelines.graph import Pipeline
+from pipelines.plan import Pass, passes
 from pipelines.runner import InProcess, Runner
 from pipelines.store import Store, encode
 from stages.base import Job
@@ -54,6 +57,18 @@ class Run:
         """The pipeline as it was run; its steps are trusted, for its author imported them."""
         return Pipeline.loads(self.record["recipe"], self.id, homes=("",))
 
+    def walked(self) -> Iterator[tuple[dict[str, Any], Pass]]:
+        """What the record says of every pass over documents, with the pass; in order."""
+        pipeline, at = self.pipeline(), dict[str, int]()
+        for stretch in self.record.get("stretches", []):
+            if "pass" in stretch:
+                name = stretch["flow"]
+                work = passes(name, pipeline.flows[name])[at.setdefault(name, 0)]
+                if work.names != stretch["steps"]:
+                    raise DataError(f"{self.id}: was made by another version of bateia; run again")
+                at[name] += 1
+                yield stretch, work
+
     def results(self) -> set[str]:
         """Every result that this run made or used."""
         stretches = self.record.get("stretches", [])
@@ -83,6 +98,7 @@ def run(
         "schema": 1,
         "pipeline": pipeline.name,
         "recipe": pipeline.dump(),
+        "place": str(Path(pipeline.place).absolute()) if pipeline.place else "",
         "limits": {"max_errors": pipeline.max_errors, "max_quarantine": pipeline.max_quarantine},
         "started": now(),
         "runner": getattr(runner, "name", type(runner).__name__),

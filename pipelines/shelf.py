@@ -1,7 +1,7 @@
 """Write what comes out of a pass over one shard, in row groups bounded in bytes."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -76,21 +76,35 @@ class RowGroups:
 
 
 class ShardWriter:
-    """The files of one shard: what stayed, what left and why, what broke, measures, statistics."""
+    """The files of one shard: what stayed, what left and why, what broke, measures, statistics.
 
-    def __init__(self, folder: Path, features: dict[str, pa.DataType], measures: set[str]) -> None:
-        self.measures = measures
-        self.columns = [pa.field(name, kind) for name, kind in features.items()]
+    Features are the columns that documents `brought` and that steps `added`; only the latter are
+    described. `measures` do not travel on with the documents. `marks` name, for each step, the columns that
+    are added twice and where the batch holds what this very step put there, as `column@`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        brought: dict[str, pa.DataType],
+        added: dict[str, pa.DataType],
+        measures: set[str],
+        marks: Sequence[dict[str, str]] = (),
+    ) -> None:
+        self.twice = {name for noted in marks for name in noted}
+        self.marks = {mark for noted in marks for mark in noted.values()}
+        self.left_out = {*measures, *self.marks, "row"}
+        columns = [pa.field(name, kind) for name, kind in {**brought, **added}.items()]
         self.numeric = [
-            f.name
-            for f in self.columns
-            if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)
+            name
+            for name, kind in added.items()
+            if pa.types.is_integer(kind) or pa.types.is_floating(kind)
         ]
         self.folder = folder
         self.documents = RowGroups(folder / DOCUMENTS)
         self.rejects = RowGroups(folder / REJECTS, REJECT)
         self.quarantine = RowGroups(folder / QUARANTINE, BROKEN)
-        self.features = RowGroups(folder / FEATURES, pa.schema([*_VERDICT, *self.columns]))
+        self.features = RowGroups(folder / FEATURES, pa.schema([*_VERDICT, *columns]))
         self.description = Description()
 
     def follow(self, kept: Iterable[Batch], left: list[tuple[str, Batch, bool]]) -> Iterator[Batch]:
@@ -98,9 +112,7 @@ class ShardWriter:
         for batch in kept:
             self._leave(left)
             self._feature(batch, "kept", None)
-            yield batch.drop_columns(
-                [n for n in batch.schema.names if n in self.measures or n == "row"]
-            )
+            yield batch.drop_columns([n for n in batch.schema.names if n in self.left_out])
         self._leave(left)
 
     def keep(self, batches: Iterable[Batch]) -> dict[str, int]:
@@ -118,6 +130,7 @@ class ShardWriter:
         left.clear()
 
     def _feature(self, batch: Batch, verdict: str, stage: str | None) -> None:
+        batch = self._unmarked(batch)
         self.description.add(batch, verdict, stage, self.numeric)
         sizes = pc.binary_length(batch.column("text")).cast(pa.int64())
         known = batch.append_column("bytes", sizes).append_column(
@@ -125,6 +138,14 @@ class ShardWriter:
         )
         assert self.features.schema is not None
         self.features.add(shaped(known, self.features.schema, stage))
+
+    def _unmarked(self, batch: Batch) -> Batch:
+        """The batch with every reading of a column that is added twice under a name of its own."""
+        if not self.twice:
+            return batch
+        batch = batch.drop_columns([n for n in batch.schema.names if n in self.twice])
+        names = [n.removesuffix("@") if n in self.marks else n for n in batch.schema.names]
+        return pa.RecordBatch.from_arrays(batch.columns, names=names)
 
     def close(self, sketches: list[pa.Table] | None) -> None:
         """Finish every file."""

@@ -4,7 +4,7 @@
     commits/ab/<key>.json     the commit record: it exists, therefore the result is complete
     passes/, manifests/       what tasks need to know, by digest, so that task arguments stay small
     poison/<key>.json         documents of a shard that kill or hang their worker
-    runs/<run>/               run.json, report.json, report.html
+    runs/<run>/               run.json, report.json, report.html, bounds.json
     work/<key>/               checkpoints of jobs under way
 
 Data goes to a temporary name, is synced, and is renamed (an object store puts it whole); then the

@@ -3,7 +3,7 @@
 import faulthandler
 import resource
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.columns import Marking, brought_by, columns_of, marks, measured
 from pipelines.exchange import DECISION, between
 from pipelines.plan import Input, Pass, load_pass
 from pipelines.shelf import ShardWriter
 from pipelines.store import Commit, Store
-from stages.base import DOCUMENT, DROPPED, FAULT, Batch, Step, fault, part, replace
+from stages.base import DOCUMENT, DROPPED, FAULT, Batch, fault, part, replace
 from stages.errors import Error, StageError, StoreError
-from stages.measure import Measure
 from stages.shards import DOCUMENTS
 
 ROW = pa.field("row", pa.uint32())  # position in the input, for decisions and poison lists
@@ -82,8 +82,11 @@ def run_pass(
     job = pass_of(store, work)
     folder = store.scratch(target)
     poison = {int(row): str(why) for row, why in store.read(f"poison/{target}.json") or []}
-    journey = Journey(job, decision_slice(store, decision, number), poison, isolated)
-    writer = ShardWriter(folder, columns_of(job), measured(job))
+    brought = brought_by(store, source)
+    journey = Journey(
+        job, decision_slice(store, decision, number), poison, isolated, marks=marks(job, brought)
+    )
+    writer = ShardWriter(folder, brought, columns_of(job), measured(job), journey.marks)
     batches = read(store, source) if UNREADABLE not in poison else unreadable(source)
     kept = writer.follow(journey.through(batches), journey.left)
     counts = job.sink.write(kept, folder) if job.sink else writer.keep(kept)
@@ -160,10 +163,11 @@ class Journey:
         poison: dict[int, str],
         isolated: bool,
         rows: Rows | None = None,
+        marks: Sequence[dict[str, str]] = (),
     ) -> None:
-        self.job, self.poison, self.rows = job, poison, rows
+        self.job, self.poison, self.rows, self.marks = job, poison, rows, marks
         self.seconds = job.seconds if isolated else 0.0
-        self.steps = chain(job, decision)
+        self.steps = chain(job, decision, marks)
         self.sketches: list[pa.Table] = []
         self.sketched = 0
         if job.exit:
@@ -268,32 +272,20 @@ class Journey:
             before = tally.out
 
 
-def chain(job: Pass, decision: pa.Table | None) -> list[tuple[str, Callable[[Batch], Batch]]]:
+def chain(
+    job: Pass, decision: pa.Table | None, marks: Sequence[dict[str, str]] = ()
+) -> list[tuple[str, Callable[[Batch], Batch]]]:
     """The steps of a pass by name, led by the barrier whose decision it applies."""
     steps: list[tuple[str, Callable[[Batch], Batch]]] = []
     names = job.names
     if job.entry and decision is not None:
         barrier, verdict = job.entry, decision
         steps.append((names[0], lambda batch: barrier(batch, verdict)))
-    steps.extend(zip(names[len(names) - len(job.chain) :], job.chain, strict=True))
+    work: list[Callable[[Batch], Batch]] = [*job.chain]
+    for at, noted in enumerate(marks):
+        work[at] = Marking(job.chain[at], noted) if noted else job.chain[at]
+    steps.extend(zip(names[len(names) - len(job.chain) :], work, strict=True))
     return steps
-
-
-def columns_of(job: Pass) -> dict[str, pa.DataType]:
-    """The scalar columns, beyond DOCUMENT, that steps of this pass add: the features."""
-    added: dict[str, pa.DataType] = {}
-    steps: list[Step] = [job.entry, *job.chain] if job.entry else list(job.chain)
-    for step in steps:
-        for column in step.adds:
-            if not pa.types.is_nested(column.type):
-                added[column.name] = column.type
-    return added
-
-
-def measured(job: Pass) -> set[str]:
-    """The columns that only this pass needs: measures do not travel with the documents."""
-    steps: list[Step] = [s for s in job.chain if isinstance(s, Measure)]
-    return {column.name for step in steps for column in step.adds}
 
 
 def guard(step: Callable[[Batch], Batch], batch: Batch) -> Batch:

@@ -54,7 +54,7 @@ def load_step(spec: object, where: str, homes: tuple[str, ...] = HOMES) -> Step:
 def validated(kind: type[StepType], values: dict[str, Any], where: str) -> StepType:
     """A step of that kind with those fields, each of its declared type, `check` passed."""
     try:
-        step: StepType = TypeAdapter(kind).validate_python(values)
+        step: StepType = _adapter(kind).validate_python(values)
     except ValidationError as wrong:
         raise SpecError(f"{where}.{kind.__name__}{explain(wrong, kind)}") from None
     try:
@@ -66,6 +66,12 @@ def validated(kind: type[StepType], values: dict[str, Any], where: str) -> StepT
         if not path.startswith(FLOW) and "://" not in path and not Path(path).exists():
             raise SpecError(f"{where}.{kind.__name__}.{field}: {path}: no such file")
     return step
+
+
+@cache
+def _adapter(kind: type[StepType]) -> TypeAdapter[StepType]:
+    """What checks the fields of a kind of step; it takes 20 ms to make."""
+    return TypeAdapter(kind)
 
 
 def find_step(name: str, where: str, homes: tuple[str, ...] = HOMES) -> type[Step]:

@@ -11,7 +11,9 @@ import pyarrow as pa
 DOCUMENTS = "documents.parquet"
 REJECTS = "rejects.parquet"  # rows that left: id, source, url, text, stage, rule, value, copy_of
 QUARANTINE = "quarantine.parquet"  # rows that broke: id, source, url, text, stage, fault
-FEATURES = "features.parquet"  # one row per document that came in: measures and verdict, no text
+# One row per document that came in, no text: verdict, the columns it brought, and every column that the
+# pass added; one that was added again, such as a measure of rewritten text, is `words.2`.
+FEATURES = "features.parquet"
 DESCRIBE = "describe.json"  # statistics of the shard that add up over shards
 SKETCH = "sketch.parquet"
 TOKENS = "tokens.arrow"
