@@ -73,7 +73,6 @@ def ask(store: Store, target: str, barrier: str, proposals: str) -> Commit:
     pairs = (
         barrier_of(store, barrier)
         .ask(found)
-        .select(["doc", "other"])
         .sort_by([("doc", "ascending"), ("other", "ascending")])
     )
     parts = np.arange(pairs.num_rows, dtype=np.uint32) // PAIRS_PER_TASK
@@ -211,9 +210,9 @@ def conclude(store: Store, target: str, barrier: str, proposals: str) -> Commit:
     numbers: list[int] = []
     if "kept" in decision.schema.names:
         numbers = np.unique(decision["kept"].to_numpy() >> np.uint64(32)).tolist()
-    return _write(
-        store, target, {CONCLUSION: decision}, {"rows": decision.num_rows, "shards": numbers}
-    )
+    result = {"rows": decision.num_rows, "shards": numbers}
+    about = barrier_of(store, barrier).about(found, decision)
+    return _write(store, target, {CONCLUSION: decision}, {**result, "about": about})
 
 
 def names(store: Store, target: str, shards: str, concluded: str, number: int) -> Commit:

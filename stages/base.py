@@ -99,7 +99,8 @@ class Barrier(Step):
     1. `sketch(batch)` rides at the end of the pass before; its column `key` (uint64) says which
        rows must meet. The engine adds the column `doc` (uint64: shard number << 32 | row).
     2. `decide(sketches)` sees all rows whose keys share a partition and returns *proposals*.
-    3. If `verified`: `ask(proposals)` (central) names pairs (`doc`, `other`) that must be compared;
+    3. If `verified`: `ask(proposals)` (central) names pairs (`doc`, `other`) that must be compared,
+       with what else `verify` and `conclude` are to know of them;
        `evidence(batch)` is taken of every document named (one row per document, in order), read
        again from the committed shard; `verify(pairs)` gets the pairs of one partition with the
        evidence of both sides (columns `evidence`, `other_evidence`) and returns proposals again.
@@ -113,7 +114,19 @@ class Barrier(Step):
     """
 
     verified: ClassVar[bool] = False
-    late: ClassVar[tuple[str, ...]] = ()  # fields that shape the decision but not the sketch
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        """Fields that shape the decision but not the sketch: a new value redoes no pass before."""
+        return ()
+
+    def forecast(self) -> Iterator[str]:
+        """What a plan should tell of it, line by line."""
+        return iter(())
+
+    def about(self, proposals: pa.Table, decision: pa.Table) -> dict[str, Any]:  # noqa: ARG002
+        """Numbers of the decision for reports: plain data of bounded size, documents by number."""
+        return {}
 
     @abstractmethod
     def sketch(self, batch: Batch) -> pa.Table:

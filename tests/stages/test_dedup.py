@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stages.base import Barrier
 from stages.config import load_step
 from stages.dedup import ExactDedup, MinHashDedup
-from stages.dedup.clusters import components
+from stages.dedup.clusters import standing, union_find
 from stages.dedup.minhash import list_buffers
 from stages.errors import SpecError
 from stages.kernels.hashing import hash64, positions
@@ -283,11 +283,13 @@ def test_components_are_those_of_scipy(edges):
     graph = coo_array((np.ones(len(edges)), (left.astype(int), right.astype(int))), (41, 41))
     labels = connected_components(graph, directed=False)[1]
 
-    members, firsts = components(left << np.uint64(40), right << np.uint64(40))
+    stand = standing(pa.table({"doc": left << np.uint64(40), "other": right << np.uint64(40)}))
+    best = union_find(stand.left, stand.right, len(stand.members))
+    members = (stand.members >> np.uint64(40)).tolist()
 
-    assert (members >> np.uint64(40)).tolist() == sorted({node for edge in edges for node in edge})
-    assert (firsts >> np.uint64(40)).tolist() == [
-        int(np.flatnonzero(labels == labels[member >> np.uint64(40)])[0]) for member in members
+    assert members == sorted({node for edge in edges for node in edge})
+    assert [members[at] for at in best] == [
+        int(np.flatnonzero(labels == labels[member])[0]) for member in members
     ]
 
 
