@@ -130,8 +130,10 @@ def similarities(
     other_hashes: Hashes,
     contained: bool,
 ) -> npt.NDArray[np.float64]:
-    """How alike each pair of sorted sets is: common values per value of either (Jaccard), or, if
-    `contained`, per value of the first. 0 where both are empty."""
+    """How alike each pair of sorted sets is; 0 where both are empty.
+
+    Common values per value of either (Jaccard) or, if `contained`, per value of the first.
+    """
     out = np.zeros(len(offsets) - 1)
     for pair in range(len(out)):
         a, a_stop = offsets[pair], offsets[pair + 1]

@@ -154,7 +154,7 @@ def _authority(url: Bytes, at: int, stop: int, web: bool, out: Bytes, end: int) 
         for place in range(port, stop if stop - port < 6 else port):
             number = number * 10 + url[place] - DIGIT_0
         default = stop == port or (web and number in (80, 443))
-        if none and name_end == stop or not none and not default:
+        if (none and name_end == stop) or (not none and not default):
             break
         stop = name_end
     while web and name_end - host > 4 and _www(url, host, name_end):
