@@ -10,7 +10,7 @@ Everything as in datatrove's own examples/fineweb.py, in this one process (`work
 
 import json
 import os
-import resource
+import re
 import struct
 import sys
 import time
@@ -156,7 +156,8 @@ def dedup(folder: str, size: str, out: str) -> None:
     for document, number in struct.iter_unpack("<2I", data):
         clusters[document] = number
     gone = [at for (at,) in struct.iter_unpack("<I", Path(remove, "000000.remove").read_bytes())]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    status = Path("/proc/self/status").read_text()  # ru_maxrss would be that of who started us
+    peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024
     found = {"seconds": seconds, "peak": peak, "clusters": clusters, "removed": gone}
     Path(out, "found.json").write_text(json.dumps(found), encoding="utf-8")
 

@@ -99,7 +99,9 @@ def evidence(
     wanted = _of_shard(store, asked, WANTED, number)
     rows = wanted["row"].to_numpy()
     step = barrier_of(store, barrier)
-    documents = _rows(store, manifest(store, shards)[number], np.unique(rows), DOCUMENT.names)
+    documents = documents_of(
+        store, manifest(store, shards)[number], np.unique(rows), DOCUMENT.names
+    )
     folder = store.scratch(target)
     known = [("part", pa.uint32()), ("doc", pa.uint64()), ("bytes", pa.int64())]
     schema = pa.schema([*known, ("evidence", nothing(step).type)])
@@ -220,7 +222,7 @@ def names(store: Store, target: str, shards: str, concluded: str, number: int) -
     kept = pq.read_table(store.open(concluded, CONCLUSION), columns=["kept"])["kept"].to_numpy()
     rows = np.unique(kept[kept >> np.uint64(32) == number]) & np.uint64(0xFFFFFFFF)
     docs, ids = [], []
-    for batch, picked in _rows(store, manifest(store, shards)[number], rows, ["id"]):
+    for batch, picked in documents_of(store, manifest(store, shards)[number], rows, ["id"]):
         docs.append(pa.array(picked + np.uint64(number << 32), pa.uint64()))
         ids.append(batch.column("id"))
     return _write(
@@ -265,7 +267,7 @@ def _slices(decision: pa.Table) -> dict[str, str]:
     return found
 
 
-def _rows(
+def documents_of(
     store: Store, shard: str, rows: np.ndarray, columns: list[str]
 ) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
     """The given rows (sorted) of a shard, row group by row group, and their numbers."""

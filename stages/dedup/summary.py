@@ -8,8 +8,8 @@ import pyarrow as pa
 from stages.dedup.clusters import standing, union_find
 from stages.kernels.hashing import Hashes
 
-LARGEST, MEMBERS = 12, 4  # clusters named, and copies of each
-BINS = 50  # of similarity, from 0 to 1
+LARGEST, MEMBERS = 8, 3  # clusters named, and copies of each
+BINS = 20  # of similarity, from 0 to 1
 
 
 def clusters(decision: pa.Table) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from stages.kernels.hashing import P1, P5, Bytes, Hashes, Offsets, mix
 
 Signatures: TypeAlias = npt.NDArray[np.uint32]
 BLANK, ZERO = 32, 48
+FEW = 24  # values that are put in order one by one
 
 
 def permutations(count: int, seed: int) -> tuple[Signatures, Signatures]:
@@ -109,17 +110,49 @@ def distinct_shingles(offsets: Offsets, hashes: Hashes, size: int) -> tuple[Offs
     places = np.zeros(len(offsets), np.int64)
     out = np.empty(len(hashes), np.uint64)
     end = 0
-    shingles = np.empty(longest(offsets), np.uint64)
+    most = longest(offsets)
+    shingles, found = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    starts = np.empty(4 * most + 2, np.int64)
     for d in range(len(offsets) - 1):
         count = _shingles(hashes, offsets[d], offsets[d + 1], size, shingles)
-        found = shingles[:count]
-        found.sort()
-        for at in range(len(found)):
+        _sort(shingles, count, found, starts)
+        for at in range(count):
             if at == 0 or found[at] != found[at - 1]:
                 out[end] = found[at]
                 end += 1
         places[d + 1] = end
     return places, out[:end].copy()
+
+
+@njit(cache=True)
+def _sort(values: Hashes, count: int, out: Hashes, starts: Offsets) -> None:
+    """Write values in order: hashes are uniform, so their first bits say about where each belongs."""
+    bits = 1
+    while 1 << bits < count:
+        bits += 1
+    shift = np.uint64(64 - bits)
+    starts[: (1 << bits) + 1] = 0
+    for at in range(count):
+        starts[(values[at] >> shift) + np.uint64(1)] += 1
+    for bucket in range(1 << bits):
+        starts[bucket + 1] += starts[bucket]
+    for at in range(count):
+        bucket = values[at] >> shift
+        out[starts[bucket]] = values[at]
+        starts[bucket] += 1
+    start = 0
+    for bucket in range(1 << bits):
+        stop = starts[bucket]
+        if stop - start > FEW:
+            out[start:stop].sort()
+        else:
+            for at in range(start + 1, stop):
+                value, place = out[at], at
+                while place > start and out[place - 1] > value:
+                    out[place] = out[place - 1]
+                    place -= 1
+                out[place] = value
+        start = stop
 
 
 @njit(cache=True)
