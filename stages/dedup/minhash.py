@@ -109,7 +109,8 @@ class MinHashDedup(Copies):
         derived = f", derived from similarity {self.similarity:g}" if self.bands is None else ""
         yield f"{count} bands of {rows} rows{derived}; share of pairs found, by their similarity:"
         points = sorted({*(tenth / 10 for tenth in range(3, 10)), 0.85, 0.95, self.similarity})
-        yield ", ".join(f"{at:g}: {self.recall(at):.1%}" for at in points)
+        found = [(at, self.recall(at)) for at in points]
+        yield ", ".join(f"{at:g}: {f'{r:.1%}' if r < 0.9995 else '> 99.9%'}" for at, r in found)
         yield f"those below {self.similarity:g} are compared and refused"
 
     def sign(self, column: pa.Array) -> Signatures:
