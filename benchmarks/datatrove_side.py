@@ -2,17 +2,22 @@
 
     python datatrove_side.py pipeline CRAWL OUT TOKENIZER resiliparse|trafilatura
     python datatrove_side.py stages DOCUMENTS.jsonl TOKENIZER OUT.json
+    python datatrove_side.py dedup FOLDER SIZE OUT
+    python datatrove_side.py sign DOCUMENTS.parquet OUT.json
 
 Everything as in datatrove's own examples/fineweb.py, in this one process (`workers=1`).
 """
 
 import json
 import os
+import re
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.dedup import (
@@ -122,6 +127,50 @@ def stages(documents: str, tokenizer: str, out: str) -> None:
     Path(out).write_text(json.dumps(found), encoding="utf-8")
 
 
+def dedup(folder: str, size: str, out: str) -> None:
+    """The four steps of MinHash over folder/*.jsonl.gz, of `size` documents; leaves out/found.json.
+
+    CPU seconds of each step, spaCy loaded before, and of each document in order its cluster (-1:
+    none) and whether it was removed.
+    """
+    config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8)
+    signer = MinhashDedupSignature(f"{out}/signatures", config)
+    signer.get_shingles("warm")
+    seconds: dict[str, float] = {}
+
+    def run(name: str, *steps: object, tasks: int = 1) -> None:
+        start = time.process_time()
+        LocalPipelineExecutor(
+            list(steps), tasks=tasks, workers=1, logging_dir=f"{out}/log/{name}"
+        ).run()
+        seconds[name] = time.process_time() - start
+
+    buckets, remove = f"{out}/buckets", f"{out}/remove"
+    cluster = MinhashDedupCluster(buckets, remove, config=config, save_cluster_id=True)
+    run("sign", JsonlReader(folder), signer)
+    run("buckets", MinhashDedupBuckets(f"{out}/signatures", buckets, config=config), tasks=14)
+    run("cluster", cluster)
+    run("filter", JsonlReader(folder), MinhashDedupFilter(remove), JsonlWriter(f"{out}/kept"))
+    clusters = [-1] * int(size)
+    data = Path(remove, "000000.clusters").read_bytes()
+    for document, number in struct.iter_unpack("<2I", data):
+        clusters[document] = number
+    gone = [at for (at,) in struct.iter_unpack("<I", Path(remove, "000000.remove").read_bytes())]
+    status = Path("/proc/self/status").read_text()  # ru_maxrss would be that of who started us
+    peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024
+    found = {"seconds": seconds, "peak": peak, "clusters": clusters, "removed": gone}
+    Path(out, "found.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+def sign(documents: str, out: str) -> None:
+    """CPU seconds from texts to signatures."""
+    rows = pq.read_table(documents, columns=["id", "text"]).to_pylist()
+    signer = MinhashDedupSignature("/tmp", MinhashConfig(5, 14, 8))
+    signer.get_shingles("warm")
+    work = lambda d: signer.get_signature(signer.get_shingles(d.text))  # noqa: E731
+    Path(out).write_text(json.dumps({"seconds": timed(rows, work)[0]}), encoding="utf-8")
+
+
 def timed(
     rows: list[dict[str, str]], work: Callable[[Document], object]
 ) -> tuple[float, list[object]]:
@@ -148,4 +197,6 @@ def verdict(step: BaseFilter, document: Document) -> str | None:
 
 if __name__ == "__main__":
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    {"pipeline": pipeline, "stages": stages}[sys.argv[1]](*sys.argv[2:])
+    {"pipeline": pipeline, "stages": stages, "dedup": dedup, "sign": sign}[sys.argv[1]](
+        *sys.argv[2:]
+    )

@@ -38,6 +38,7 @@ class Bounds:
 
     rows: int = 500
     groups: int = 100  # languages, domains, sources
+    clusters: int = 8  # of copies, of each deduplication
     samples: int = 200  # of each flow; as many again for the quarantine
     characters: int = 4000  # of each text of a document
     bins: int = 64
@@ -50,6 +51,7 @@ class Bounds:
         return Bounds(
             rows=max(self.rows // 2, 10),
             groups=max(self.groups // 2, 10),
+            clusters=max(self.clusters // 2, 1),
             samples=max(self.samples // 2, 5),
             characters=max(self.characters // 2, 100),
             bins=max(self.bins // 2, 8),
@@ -185,6 +187,7 @@ def flow_view(flow: Data, bounds: Bounds) -> Data:
         "quarantine": (flow.get("quarantine") or [])[: bounds.samples],
         "distributions": [rebin(one, bounds.bins) for one in histograms(flow)],
     }
+    view["copies"] = [copies_view(one, bounds) for one in flow.get("copies") or []]
     view["stages_drawn"] = [drawing.bars(stage) for stage in stages if judges(stage)]
     view["sampled"] = {sample.get("rule") for sample in view["samples"]}
     view["timed"] = sum(stage.get("seconds") or 0 for stage in stages)
@@ -193,6 +196,37 @@ def flow_view(flow: Data, bounds: Bounds) -> Data:
         view[key] = rows[: bounds.groups]
         view[f"{key}_total"] = len(rows)
     return view
+
+
+def copies_view(found: Data, bounds: Bounds) -> Data:
+    """What a deduplication found, with the share of pairs of each similarity that were likely missed."""
+    pairs, recall = found.get("by_similarity") or [], found.get("recall") or []
+    width = 1 / len(pairs) if pairs else 0
+    alike = [
+        {
+            "low": at * width,
+            "high": (at + 1) * width,
+            "pairs": many,
+            "recall": chance,
+            "missed": many / chance - many,
+            "counts": at * width >= (found.get("similarity") or 0) - 1e-9,
+        }
+        for at, (many, chance) in enumerate(zip(pairs, recall or [1] * len(pairs), strict=False))
+        if many
+    ]
+    sizes = {
+        key: [(int(low), many) for low, many in (found.get(key) or {}).items()]
+        for key in ("sizes", "candidates")
+    }
+    return {
+        **found,
+        **{key: sorted(rows) for key, rows in sizes.items()},
+        "by_similarity": alike,
+        "curved": bool(recall),
+        "largest": (found.get("largest") or [])[: bounds.clusters],
+        "domains": (found.get("domains") or [])[: bounds.groups],
+        "sources": (found.get("sources") or [])[: bounds.groups],
+    }
 
 
 def judges(stage: Data) -> bool:

@@ -91,7 +91,7 @@ def refine(
     step = barrier_of(store, barrier)
     tables = [step.refine(nobody(), about.slice(0, 0))]
     shard = manifest(store, shards)[number]
-    for batch, picked in _rows(store, shard, np.unique(rows), DOCUMENT.names):
+    for batch, picked in documents_of(store, shard, np.unique(rows), DOCUMENT.names):
         some = slice(*np.searchsorted(rows, [picked[0], picked[-1] + np.uint64(1)]))
         batch = batch.append_column("row", pa.array(picked, pa.uint32()))
         tables.append(step.refine(batch, about[some]))
@@ -111,7 +111,6 @@ def ask(store: Store, target: str, barrier: str, proposals: str) -> Commit:
     pairs = (
         barrier_of(store, barrier)
         .ask(found)
-        .select(["doc", "other"])
         .sort_by([("doc", "ascending"), ("other", "ascending")])
     )
     parts = np.arange(pairs.num_rows, dtype=np.uint32) // PAIRS_PER_TASK
@@ -138,7 +137,9 @@ def evidence(
     wanted = _of_shard(store, asked, WANTED, number)
     rows = wanted["row"].to_numpy()
     step = barrier_of(store, barrier)
-    documents = _rows(store, manifest(store, shards)[number], np.unique(rows), DOCUMENT.names)
+    documents = documents_of(
+        store, manifest(store, shards)[number], np.unique(rows), DOCUMENT.names
+    )
     folder = store.scratch(target)
     known = [("part", pa.uint32()), ("doc", pa.uint64()), ("bytes", pa.int64())]
     schema = pa.schema([*known, ("evidence", nothing(step).type)])
@@ -249,9 +250,9 @@ def conclude(store: Store, target: str, barrier: str, proposals: str) -> Commit:
     numbers: list[int] = []
     if "kept" in decision.schema.names:
         numbers = np.unique(decision["kept"].to_numpy() >> np.uint64(32)).tolist()
-    return _write(
-        store, target, {CONCLUSION: decision}, {"rows": decision.num_rows, "shards": numbers}
-    )
+    result = {"rows": decision.num_rows, "shards": numbers}
+    about = barrier_of(store, barrier).about(found, decision)
+    return _write(store, target, {CONCLUSION: decision}, {**result, "about": about})
 
 
 def names(store: Store, target: str, shards: str, concluded: str, number: int) -> Commit:
@@ -259,7 +260,7 @@ def names(store: Store, target: str, shards: str, concluded: str, number: int) -
     kept = pq.read_table(store.open(concluded, CONCLUSION), columns=["kept"])["kept"].to_numpy()
     rows = np.unique(kept[kept >> np.uint64(32) == number]) & np.uint64(0xFFFFFFFF)
     docs, ids = [], []
-    for batch, picked in _rows(store, manifest(store, shards)[number], rows, ["id"]):
+    for batch, picked in documents_of(store, manifest(store, shards)[number], rows, ["id"]):
         docs.append(pa.array(picked + np.uint64(number << 32), pa.uint64()))
         ids.append(batch.column("id"))
     return _write(
@@ -304,7 +305,7 @@ def _slices(decision: pa.Table) -> dict[str, str]:
     return found
 
 
-def _rows(
+def documents_of(
     store: Store, shard: str, rows: np.ndarray, columns: list[str]
 ) -> Iterator[tuple[pa.RecordBatch, np.ndarray]]:
     """The given rows (sorted) of a shard, row group by row group, and their numbers."""

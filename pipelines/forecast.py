@@ -63,12 +63,15 @@ class _Foresight(Walk):
         for stretch in walked:
             missing = self.missing.get(id(stretch), [])
             yield _line(stretch, missing)
+            if isinstance(stretch.work, Pass):
+                yield from _promises(stretch.work)
         if isinstance(flow.end, Job):
             if not walked:
                 yield f"  {type(flow.end).__name__}: waits for {', '.join(map(str, flow.inputs))}"
         elif not known:
             for work in passes(name, flow)[len(walked) :]:
                 yield f"  {_title(work)}: waits for what is before it"
+                yield from _promises(work)
 
 
 def forecast(pipeline: Pipeline, store: Store) -> Iterator[str]:
@@ -105,6 +108,13 @@ def _title(work: Pass) -> str:
     if work.sink:
         parts.append(type(work.sink).__name__)
     return " > ".join(parts) or "read"
+
+
+def _promises(work: Pass) -> Iterator[str]:
+    """What the barrier behind a pass foretells of itself."""
+    if work.exit:
+        for line in work.exit.forecast():
+            yield f"    {type(work.exit).__name__}: {line}"
 
 
 def _times(foresight: _Foresight) -> Iterator[str]:

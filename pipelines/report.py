@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from pipelines.copies import copies
 from pipelines.graph import Pipeline
 from pipelines.plan import Pass, passes
 from pipelines.runs import Run
@@ -34,6 +35,9 @@ def report(run: Run) -> dict[str, Any]:
         else:
             flow = flows.setdefault(stretch["flow"], _flow(pipeline, stretch["flow"]))
             _add_pass(run.store, flow, stretch)
+            flow["stretches"].append(stretch)
+    for flow in flows.values():
+        flow["copies"] = copies(run.store, flow.pop("stretches"), flow["passes"])
     for flow in flows.values():
         _finish(flow, pipeline)
     about = {key: value for key, value in record.items() if key not in ("stretches", "schema")}
@@ -71,6 +75,7 @@ def _flow(pipeline: Pipeline, name: str) -> dict[str, Any]:
         "counts": {},
         "shards": {},
         "passes": [],
+        "stretches": [],
     }
 
 

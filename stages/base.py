@@ -103,7 +103,8 @@ class Barrier(Step):
        `refine(batch, proposals)` gets them read again (with `row`, their position in the shard) and
        the shard's proposals about them (`row` in place of `doc`), and returns a sketch, its `row`
        the batch's; what `decide_refined(sketches)` says then are the proposals.
-    3. If `verified`: `ask(proposals)` (central) names pairs (`doc`, `other`) that must be compared;
+    3. If `verified`: `ask(proposals)` (central) names pairs (`doc`, `other`) that must be compared,
+       with what else `verify` and `conclude` are to know of them;
        `evidence(batch)` is taken of every document named (one row per document, in order), read
        again from the committed shard; `verify(pairs)` gets the pairs of one partition with the
        evidence of both sides (columns `evidence`, `other_evidence`) and returns proposals again.
@@ -118,7 +119,19 @@ class Barrier(Step):
 
     verified: ClassVar[bool] = False
     refined: ClassVar[bool] = False
-    late: ClassVar[tuple[str, ...]] = ()  # fields that shape the decision but not the sketch
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        """Fields that shape the decision but not the sketch: a new value redoes no pass before."""
+        return ()
+
+    def forecast(self) -> Iterator[str]:
+        """What a plan should tell of it, line by line."""
+        return iter(())
+
+    def about(self, proposals: pa.Table, decision: pa.Table) -> dict[str, Any]:  # noqa: ARG002
+        """Numbers of the decision for reports: plain data of bounded size, documents by number."""
+        return {}
 
     @abstractmethod
     def sketch(self, batch: Batch) -> pa.Table:

@@ -1,39 +1,53 @@
-"""Exact copies: documents whose texts are the same, byte for byte or in a looser normal form."""
+"""Exact copies: documents with the same text, byte for byte or in a looser normal form, or the same URL."""
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stages.base import Barrier, Batch, drop
+from stages.base import Batch, drop
+from stages.dedup.keep import RANK, Copies
+from stages.dedup.summary import clusters
+from stages.errors import SpecError
 from stages.kernels.hashing import hash64
+from stages.kernels.urls import canonical
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExactDedup(Barrier):
-    """Keep the first document of every text, in the order the documents were read.
+class ExactDedup(Copies):
+    """Keep one document (`keep` says which) of every text, URL or id.
 
-    Texts are compared by 128 bits, two XXH64 of different seeds: among 10^10 different texts the
-    odds that any two collide are 1.5e-19. Empty texts are copies of each other.
+    They are compared by 128 bits, two XXH64 of different seeds: among 10^10 different texts the
+    odds that any two collide are 1.5e-19. Empty texts are copies of each other; documents without
+    a URL are nobody's. URLs are the same if their canonical forms are (see `stages.kernels.urls`).
     """
 
-    ignore_case: bool = False  # compare lower-case forms, of any script
-    ignore_space: bool = False  # any run of white space counts as one blank; none at the ends
+    by: Literal["text", "url", "id"] = "text"  # what copies have in common
+    ignore_case: bool = False  # compare lower-case forms of texts, of any script
+    ignore_space: bool = False  # any run of white space in texts is one blank; none at the ends
+
+    def check(self) -> None:
+        super().check()
+        for name in ("ignore_case", "ignore_space"):
+            if self.by != "text" and getattr(self, name):
+                raise SpecError(f"{name}: is about texts; leave it out with `by: {self.by}`")
 
     def sketch(self, batch: Batch) -> pa.Table:
-        """One row per document: `key` and `check` are the halves of the hash of its text."""
-        forms = self.normal_form(batch.column("text"))
+        """One row per document: `key` and `check` are the halves of the hash of what is compared."""
+        forms = self.normal_form(batch.column(self.by))
+        known = np.flatnonzero(forms.is_valid().to_numpy(zero_copy_only=False))
+        columns = {"key": hash64(forms, 0), "check": hash64(forms, 1), **self.ranked(batch)}
         return pa.table(
-            {
-                "key": hash64(forms, 0),
-                "check": hash64(forms, 1),
-                "row": np.arange(batch.num_rows, dtype=np.uint32),
-            }
+            {name: column[known] for name, column in columns.items()}
+            | {"row": known.astype(np.uint32)}
         )
 
     def normal_form(self, column: pa.Array) -> pa.Array:
-        """What is compared of each text."""
+        """What is compared of each text, URL or id; null where there is nothing to compare."""
+        if self.by == "url":
+            return canonical(column)
         if self.ignore_case:
             column = pc.utf8_lower(column)
         if self.ignore_space:
@@ -42,18 +56,23 @@ class ExactDedup(Barrier):
         return column
 
     def decide(self, sketches: pa.Table) -> pa.Table:
-        """All but the first of each text, as (`doc`, `kept`)."""
-        key, check, doc = (sketches[name].to_numpy() for name in ("key", "check", "doc"))
-        order = np.lexsort((doc, check, key))
+        """All but the best of each text, as (`doc`, `kept`)."""
+        names = [name for name in ("doc", RANK.name) if name in sketches.column_names]
+        key, check, doc, *ranks = (sketches[name].to_numpy() for name in ("key", "check", *names))
+        order = np.lexsort((doc, *ranks, check, key))
         key, check, doc = key[order], check[order], doc[order]
-        first = np.ones(len(doc), bool)
-        first[1:] = (key[1:] != key[:-1]) | (check[1:] != check[:-1])
-        kept = doc[first][np.cumsum(first) - 1] if len(doc) else doc
-        return pa.table({"doc": doc[~first], "kept": kept[~first]})
+        best = np.ones(len(doc), bool)
+        best[1:] = (key[1:] != key[:-1]) | (check[1:] != check[:-1])
+        kept = doc[best][np.cumsum(best) - 1] if len(doc) else doc
+        return pa.table({"doc": doc[~best], "kept": kept[~best]})
 
     def conclude(self, proposals: pa.Table) -> pa.Table:
         """The proposals, in order of document: each document has at most one."""
         return proposals.sort_by("doc")
+
+    def about(self, proposals: pa.Table, decision: pa.Table) -> dict[str, Any]:  # noqa: ARG002
+        """Clusters by size, and the largest."""
+        return clusters(decision)
 
     def __call__(self, batch: Batch, decision: pa.Table) -> Batch:
         copy_of = chosen(batch, decision, "copy_of")

@@ -1,8 +1,8 @@
-"""Shingles, MinHash signatures and the Jaccard similarity of shingle sets, over word hashes.
+"""Shingles, MinHash signatures and the similarity of shingle sets, over hashes of words or letters.
 
-Input is a list column of word hashes as (offsets, hashes): document d holds the hashes from
-offsets[d] to offsets[d + 1]. A shingle is `size` words in a row; a text of fewer words is one
-shingle, an empty text none. Scheme: Broder, On the resemblance and containment of documents (1997);
+Input is a list column of hashes of words, or of characters, as (offsets, hashes): document d holds
+the hashes from offsets[d] to offsets[d + 1]. A shingle is `size` of them in a row; a text of fewer
+is one shingle, an empty text none. Scheme: Broder, On the resemblance and containment of documents (1997);
 permutations: `affine32` of datasketch 2, number for number, for shingles whose 32-bit hash is the
 upper half of ours; banding: Leskovec, Rajaraman and Ullman, Mining of Massive Datasets, 3.4.
 """
@@ -13,9 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stages.kernels.hashing import P1, P5, Hashes, Offsets, mix
+from stages.kernels.characters import CLASS_BITS, PUNCTUATION, SPACE, Table, decode
+from stages.kernels.hashing import P1, P5, Bytes, Hashes, Offsets, mix
 
 Signatures: TypeAlias = npt.NDArray[np.uint32]
+BLANK, ZERO = 32, 48
+FEW = 24  # values that are put in order one by one
 
 
 def permutations(count: int, seed: int) -> tuple[Signatures, Signatures]:
@@ -30,12 +33,24 @@ def _count(words: int, size: int) -> int:
     return max(words - size + 1, min(words, 1))
 
 
-@njit(cache=True, inline="always")
-def _shingle(hashes: Hashes, at: int, stop: int) -> np.uint64:
-    h = np.uint64(stop - at)
-    for word in range(at, stop):
-        h = h * P1 + hashes[word]
-    return mix(h)
+@njit(cache=True)
+def _shingles(hashes: Hashes, start: int, stop: int, size: int, out: Hashes) -> int:
+    """Write the hash of every shingle of hashes `start` to `stop`, in order; how many.
+
+    A polynomial of the words that rolls: a shingle of 24 characters costs what one of 5 words does.
+    """
+    size = min(size, stop - start)
+    rolled, power = np.uint64(0), np.uint64(1)
+    for at in range(size):
+        rolled = rolled * P1 + hashes[start + at]
+        power *= P1
+    count = _count(stop - start, size)
+    for at in range(count):
+        if at:
+            last = start + at + size - 1
+            rolled = rolled * P1 + hashes[last] - hashes[last - size] * power
+        out[at] = mix(np.uint64(size) * power + rolled)
+    return count
 
 
 @njit(cache=True, inline="always")
@@ -55,15 +70,24 @@ def signatures(
     lanes = len(factors)
     out = np.full((len(offsets) - 1, lanes), np.uint32(0xFFFFFFFF))
     least = np.empty(lanes, np.uint32)
+    shingles = np.empty(longest(offsets), np.uint64)
     for d in range(len(out)):
-        start, stop = offsets[d], offsets[d + 1]
         least[:] = np.uint32(0xFFFFFFFF)
-        for at in range(start, start + _count(stop - start, size)):
-            x = _narrow(_shingle(hashes, at, min(at + size, stop)))
+        for at in range(_shingles(hashes, offsets[d], offsets[d + 1], size, shingles)):
+            x = _narrow(shingles[at])
             for lane in range(lanes):
                 least[lane] = min(least[lane], np.uint32(x * factors[lane] + addends[lane]))
         out[d] = least
     return out
+
+
+@njit(cache=True)
+def longest(offsets: Offsets) -> int:
+    """The most values that one row has."""
+    most = 0
+    for row in range(len(offsets) - 1):
+        most = max(most, offsets[row + 1] - offsets[row])
+    return most
 
 
 @njit(cache=True)
@@ -86,13 +110,13 @@ def distinct_shingles(offsets: Offsets, hashes: Hashes, size: int) -> tuple[Offs
     places = np.zeros(len(offsets), np.int64)
     out = np.empty(len(hashes), np.uint64)
     end = 0
+    most = longest(offsets)
+    shingles, found = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    starts = np.empty(4 * most + 2, np.int64)
     for d in range(len(offsets) - 1):
-        start, stop = offsets[d], offsets[d + 1]
-        found = np.empty(_count(stop - start, size), np.uint64)
-        for at in range(len(found)):
-            found[at] = _shingle(hashes, start + at, min(start + at + size, stop))
-        found.sort()
-        for at in range(len(found)):
+        count = _shingles(hashes, offsets[d], offsets[d + 1], size, shingles)
+        _sort(shingles, count, found, starts)
+        for at in range(count):
             if at == 0 or found[at] != found[at - 1]:
                 out[end] = found[at]
                 end += 1
@@ -101,22 +125,90 @@ def distinct_shingles(offsets: Offsets, hashes: Hashes, size: int) -> tuple[Offs
 
 
 @njit(cache=True)
+def _sort(values: Hashes, count: int, out: Hashes, starts: Offsets) -> None:
+    """Write values in order: hashes are uniform, so their first bits say about where each belongs."""
+    bits = 1
+    while 1 << bits < count:
+        bits += 1
+    shift = np.uint64(64 - bits)
+    starts[: (1 << bits) + 1] = 0
+    for at in range(count):
+        starts[(values[at] >> shift) + np.uint64(1)] += 1
+    for bucket in range(1 << bits):
+        starts[bucket + 1] += starts[bucket]
+    for at in range(count):
+        bucket = values[at] >> shift
+        out[starts[bucket]] = values[at]
+        starts[bucket] += 1
+    start = 0
+    for bucket in range(1 << bits):
+        stop = starts[bucket]
+        if stop - start > FEW:
+            out[start:stop].sort()
+        else:
+            for at in range(start + 1, stop):
+                value, place = out[at], at
+                while place > start and out[place - 1] > value:
+                    out[place] = out[place - 1]
+                    place -= 1
+                out[place] = value
+        start = stop
+
+
+@njit(cache=True)
 def similarities(
-    offsets: Offsets, hashes: Hashes, other_offsets: Offsets, other_hashes: Hashes
+    offsets: Offsets,
+    hashes: Hashes,
+    other_offsets: Offsets,
+    other_hashes: Hashes,
+    contained: bool,
 ) -> npt.NDArray[np.float64]:
-    """The Jaccard similarity of each pair of sorted sets; 0 where both are empty."""
+    """How alike each pair of sorted sets is; 0 where both are empty.
+
+    Common values per value of either (Jaccard) or, if `contained`, per value of the first.
+    """
     out = np.zeros(len(offsets) - 1)
     for pair in range(len(out)):
         a, a_stop = offsets[pair], offsets[pair + 1]
         b, b_stop = other_offsets[pair], other_offsets[pair + 1]
-        union = (a_stop - a) + (b_stop - b)
+        first, union = a_stop - a, (a_stop - a) + (b_stop - b)
         common = 0
         while a < a_stop and b < b_stop:
             x, y = hashes[a], other_hashes[b]
             common += x == y
             a += x <= y
             b += y <= x
-        union -= common
-        if union:
-            out[pair] = common / union
+        whole = first if contained else union - common
+        if whole:
+            out[pair] = common / whole
     return out
+
+
+@njit(cache=True)
+def letters(data: Bytes, offsets: Offsets, table: Table) -> tuple[Offsets, Hashes]:
+    """One hash per folded letter of each text, all else between them one blank: (offsets, hashes).
+
+    Folding is that of words (`stages.kernels.words`): lower case without accents, a
+    run of digits is one 0. Letters of scripts without spaces follow each other without a blank.
+    """
+    places = np.zeros(len(offsets), np.int64)
+    out = np.empty(offsets[-1] - offsets[0], np.uint64)
+    end = 0
+    for d in range(len(offsets) - 1):
+        at, first, last = offsets[d], end, np.uint32(BLANK)
+        while at < offsets[d + 1]:
+            point, size = decode(data, at, offsets[d + 1])
+            at += size
+            entry = table[point]
+            letter = entry >> np.uint32(CLASS_BITS)
+            if entry & (SPACE | PUNCTUATION):
+                letter = np.uint32(BLANK)
+            if letter == 0 or (letter == last and letter in (BLANK, ZERO)):
+                continue
+            last = letter
+            out[end] = mix(np.uint64(letter))
+            end += 1
+        if end > first and last == BLANK:
+            end -= 1
+        places[d + 1] = end
+    return places, out[:end].copy()

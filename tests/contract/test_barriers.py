@@ -134,7 +134,7 @@ def slice_of(table: pa.Table, number: int) -> pa.Table:
 def verify(
     step: Barrier, proposals: list[pa.Table], known: dict[int, Batch], size: int
 ) -> list[pa.Table]:
-    pairs = step.ask(pa.concat_tables(proposals)).select(["doc", "other"])
+    pairs = step.ask(pa.concat_tables(proposals))
     pairs = pairs.sort_by([("doc", "ascending"), ("other", "ascending")])
     found = []
     for start in range(0, max(pairs.num_rows, 1), size):  # at least one round, if of no pair

@@ -164,11 +164,33 @@ def flow(rng, name, sources, documents, short=False):
         "domains": groups(rng, [f"{w}{i}.example.{t}" for i in range(100) for w, t in
                                 (("jornal", "br"), ("blog", "pt"), ("news", "com"))] + NASTY[3:5]),
         "sources": shares(sources, documents, alive), "samples": samples(rng, stages),
+        "copies": [copies(documents)],
         "quarantine": [
             {"id": f"{name}/{i}", "url": f"https://exemplo{i}.br/p?q=%00", "stage": "HtmlToText",
              "fault": "ValueError: nesting deeper than 4,000 " + NASTY[i % 5], "text": NASTY[i % len(NASTY)]}
             for i in range(12)
         ],
+    }  # fmt: skip
+
+
+def copies(documents):
+    """What a deduplication of many documents finds."""
+    largest = [
+        {"size": documents // 40 // (at + 1), "id": f"warc/{at}#0", "url": f"https://www.exemplo{at}.br/",
+         "copies": [{"id": f"warc/{at}#{copy}", "url": NASTY[copy], "similarity": 0.8 + copy / 40, "skipped": 40_000 * copy,
+                     "more": copy > 0, "segments": [[PORTUGUESE, PORTUGUESE], [f" {NASTY[at]}", f" {NASTY[-at]}"],
+                                                    ["", ENGLISH], [SPAM, ""], [ENGLISH, ENGLISH]]} for copy in range(3)]}
+        for at in range(8)
+    ]  # fmt: skip
+    pairs = [0] * 5 + [documents // (3 + (at - 9) ** 2) for at in range(15)]
+    return {
+        "stage": "MinHashDedup", "copies": documents // 5, "compared": documents, "alike": documents // 4,
+        "similarity": 0.8, "by_similarity": pairs, "sizes": {str(2**at): documents // 4**at for at in range(1, 12)},
+        "recall": [1 - (1 - ((at + 0.5) / 20) ** 8) ** 14 for at in range(20)],
+        "candidates": {str(2**at): documents // 3**at for at in range(1, 14)}, "giant": {"size": documents // 9, "leave": 3},
+        "largest": largest, "sources": [{"name": "warc", "in": documents, "copies": documents // 5}],
+        "domains": [{"name": f"{'x' * at}.exemplo.br", "in": documents // (at + 1), "copies": documents // (at + 2) // 3}
+                    for at in range(48)] + [{"name": NASTY[1], "in": 3, "copies": 1}, {"name": "", "in": 2, "copies": 1}],
     }  # fmt: skip
 
 

@@ -106,6 +106,9 @@ def test_hostile_text_adds_no_tag_wherever_it_stands(nasty):
             "samples": [{"verdict": word, "stage": word, "rule": word, "value": word, "bound": word,
                          "copy_of": word, "id": word, "url": word, "language": word, "text": word}],
             "quarantine": [{"id": word, "url": word, "stage": word, "fault": word, "text": word}],
+            "copies": [{"stage": word, "copies": 1, "sizes": {"2": 1}, "domains": [{"name": word, "in": 2, "copies": 1}],
+                        "largest": [{"size": 2, "id": word, "url": word, "copies": [
+                            {"id": word, "url": word, "similarity": 1, "segments": [[word, word], [word, ""], ["", word]]}]}]}],
         }  # fmt: skip
         job = {
             "flow": word, "job": word, "config": {word: word}, "numbers": {word: 1},
@@ -186,7 +189,7 @@ def test_sections_without_data_are_left_out():
 
 def test_sections_stand_in_the_order_of_the_story(page):
     assert " ".join(re.findall(r'<section id="(\w+)"', page)) == (
-        "flows funnel reasons measures languages domains sources tokens samples quarantine time "
+        "flows funnel reasons measures languages domains sources tokens copies samples quarantine time "
         "shards training scores recipe versions"
     )
 
