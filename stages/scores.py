@@ -20,12 +20,13 @@ from stages.choice import Ranks, batches, limits, taken
 from stages.errors import DataError, SpecError
 from stages.kernels.hashing import hash64, positions
 from stages.kernels.sample import sample
-from stages.language import LABEL, load
+from stages.language import load
 from stages.mix import salt
 
 Scores = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+LABEL = "__label__"  # what fastText's labels begin with
 CHARACTERS = 100_000  # of a text that are looked at, half from its beginning, half from its middle
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -35,7 +36,7 @@ def lines_of(column: pa.Array) -> pa.Array:
 
     Control characters are spaces; nothing in a text is fastText's end of line or a label.
     """
-    return pc.replace_substring(sample(column, CHARACTERS)[0], LABEL.encode(), b"__label_")
+    return pc.replace_substring(sample(column, CHARACTERS, 2)[0], LABEL.encode(), b"__label_")
 
 
 def chances(model: Any, lines: list[bytes], names: Sequence[str]) -> Scores:

@@ -7,10 +7,10 @@ from numba import njit
 
 from stages.kernels.characters import Bytes, Table
 from stages.kernels.measures import word_room
-from stages.kernels.ngrams import STEP, find, table_size
+from stages.kernels.ngrams import find, table_size
 from stages.kernels.spans import grams_of
 from stages.kernels.units import NUMBERED, WORD, cut_units, units_room
-from stages.kernels.words import Hashes, Numbers
+from stages.kernels.words import STEP, Hashes, Numbers
 
 SIEVE = 16  # bits per n-gram of the sieve in front of the table: it says no to 15 of 16 that are not there
 
@@ -28,7 +28,7 @@ def ngrams_of(data: Bytes, offsets: Numbers, table: Table, size: int) -> tuple[H
     """The hash of every run of `size` words of the texts, and the text it is of. Never 0."""
     units = units_room(offsets)
     grams = np.empty(len(units.codes), np.uint64)
-    room = word_room(offsets)
+    room = word_room(offsets, True)
     found, items = np.empty(room, np.uint64), np.empty(room, np.int64)
     many = 0
     for row in range(len(offsets) - 1):
@@ -72,7 +72,7 @@ def look_up(
     """
     units = units_room(offsets)
     grams = np.empty(len(units.codes), np.uint64)
-    room = word_room(offsets)
+    room = word_room(offsets, True)
     words, items = np.empty(room, np.int64), np.empty(room, np.int64)
     starts, stops = np.empty(room, np.int64), np.empty(room, np.int64)
     places = np.zeros(len(offsets), np.int64)

@@ -8,7 +8,7 @@ from numba import njit
 
 from stages.kernels.characters import CLASS_BITS, MARK, PUNCTUATION, SPACE, Bytes, Table, decode
 from stages.kernels.hashing import mix
-from stages.kernels.words import BASIS, CLASS, NEWLINE, PRIME, ZERO, _mark, _word
+from stages.kernels.words import BASIS, CLASS, COUNTS, NEWLINE, PRIME, ZERO, _fold, _mark, _word
 
 Hashes: TypeAlias = npt.NDArray[np.uint64]
 Numbers: TypeAlias = npt.NDArray[np.int64]
@@ -23,9 +23,9 @@ def next_token(
 ) -> tuple[int, int, np.uint64]:
     """The token at or behind `at`: where it begins and ends, and its hash; 0 where there is none.
 
-    Tokens are the words of `words.cut`, folded, and its marks, of a run only the first character;
-    control characters are none. An end of line is a token of hash 0 too, but one that begins before
-    the end of the text. `counts` (7) is scratch.
+    Tokens are the words of `words.cut`, folded, and its marks, of a run only the first character; a
+    mark that clings to the word behind it is one too, control characters are none. An end of line is a
+    token of hash 0, but one that begins before the end of the text. `counts` (COUNTS) is scratch.
     """
     while at < end:
         point, size = decode(data, at, end)
@@ -38,7 +38,8 @@ def next_token(
             stop = _mark(data, at, end, table, counts)[0]
             return at, stop, mix((BASIS ^ np.uint64(point)) * PRIME)
         else:
-            stop, _, fold, _, _ = _word(data, at, end, table)
+            stop = _word(data, at, at, end, table, 0, counts)[0]
+            fold = _fold(data, at, stop, table)
             if fold != EMPTY:
                 return at, stop, fold
             at = stop
@@ -53,7 +54,7 @@ def tokens_of(
 
     Behind a line with any there is one more, of hash `border`.
     """
-    counts = np.zeros(7, np.int64)
+    counts = np.zeros(COUNTS, np.int64)
     many = 0
     for row in range(len(offsets) - 1):
         at, end = offsets[row], offsets[row + 1]

@@ -7,9 +7,9 @@ from numba import njit
 from stages.kernels.characters import Bytes, Table
 from stages.kernels.hashing import P1, P2, mix
 from stages.kernels.measures import word_room
-from stages.kernels.ngrams import STEP, find, table_size
+from stages.kernels.ngrams import find, table_size
 from stages.kernels.units import EXACT, WORD, cut_units, units_room, window_of
-from stages.kernels.words import Hashes, Numbers
+from stages.kernels.words import STEP, Hashes, Numbers
 
 Rows = npt.NDArray[np.uint32]
 
@@ -20,7 +20,7 @@ def span_keys(
 ) -> tuple[Hashes, Rows, Rows, Rows]:
     """Key, check, row and first unit of every run of `window` units with at least `least` words."""
     units = units_room(offsets)
-    room = word_room(offsets)
+    room = word_room(offsets, True)
     keys, checks = np.empty(room, np.uint64), np.empty(room, np.uint32)
     rows, spans = np.empty(room, np.uint32), np.empty(room, np.uint32)
     found = 0
@@ -46,7 +46,7 @@ def repeats(
     """
     units = units_room(offsets)
     places = np.zeros(len(offsets), np.int64)
-    found = np.empty(word_room(offsets), np.int64)
+    found = np.empty(word_room(offsets, True), np.int64)
     many = 0
     for row in range(len(offsets) - 1):
         count = cut_units(data, offsets[row], offsets[row + 1], table, kind, form, units)
@@ -115,7 +115,7 @@ def anchors(data: Bytes, offsets: Numbers, table: Table, words: int) -> tuple[Ha
     units = units_room(offsets)
     room = len(units.codes)
     grams, chosen = np.empty(room, np.uint64), np.empty(room, np.int64)
-    most = word_room(offsets)
+    most = word_room(offsets, True)
     keys, rows, ats = (
         np.empty(most, np.uint64),
         np.empty(most, np.uint32),
@@ -146,7 +146,7 @@ def runs_at(
     room = len(units.codes)
     grams, wholes = np.empty(room, np.uint64), np.empty(room, np.uint64)
     chosen = np.empty(room, np.int64)
-    most = word_room(offsets)
+    most = word_room(offsets, True)
     keys, checks = np.empty(most, np.uint64), np.empty(most, np.uint64)
     rows, starts = np.empty(most, np.uint32), np.empty(most, np.uint32)
     size, found = (words + 1) // 2, 0
