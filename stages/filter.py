@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from stages.base import VALUE, Batch, Stage, drop
 from stages.errors import SpecError
+from stages.segment import require
 
 # A field annotated so is a rule of a Filter: its name is a measure, its value the bound.
 Between: TypeAlias = Annotated[tuple[float | None, float | None], "between"]  # None: no end
@@ -84,6 +85,7 @@ class Filter(Stage):
         return tuple(PREFIX[self.mode] + name for name in self.senses if name in names)
 
     def check(self) -> None:
+        require(self.mode)
         for language, own in self.by_language.items():
             for name in own:
                 if name not in self.senses:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from stages import peers
 from stages.base import Batch, Stage, replace
 from stages.errors import SpecError
 
@@ -59,7 +60,8 @@ def _type(name: str) -> pa.DataType:
     return pa.int64() if name in COUNTS else pa.float64()
 
 
-MEASURES: dict[str, pa.DataType] = {name: _type(name) for name in ABOUT}
+MEASURES: dict[str, pa.DataType] = {name: _type(name) for name in ABOUT} | peers.MEASURES
+ABOUT |= peers.ABOUT  # the same by the definitions of others, prefixed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,12 @@ class Measure(Stage):
     @cached_property
     def longest(self) -> int:
         """Words of the longest n-gram that is asked for, 0 without any."""
-        return max((int(n.split("_")[1]) for n in self.names if "_gram" in n), default=0)
+        return max((int(n.split("_")[1]) for n in self._own if "_gram" in n), default=0)
+
+    @cached_property
+    def _own(self) -> tuple[str, ...]:
+        """Those of our own definition."""
+        return tuple(name for name in self.names if name not in peers.MEASURES)
 
     def __call__(self, batch: Batch) -> Batch:
         from stages.kernels import measures
@@ -117,8 +124,10 @@ class Measure(Stage):
         if self._wants((*measures.WORD_MEASURES, WORD_HASHES)):
             columns[WORD_HASHES] = self._words(batch, data, offsets, room(measures.WORD_MEASURES))
         if self._wants(measures.LINE_MEASURES):
-            repeats = any("duplicate" in n or "repeated" in n for n in self.names)
+            repeats = any("duplicate" in n or "repeated" in n for n in self._own)
             measures.lines_of(data, offsets, table(), repeats, room(measures.LINE_MEASURES))
+        if len(self._own) < len(self.names):
+            columns |= peers.measure(batch, tuple(set(self.names) - set(self._own)))
         for name in self.names:
             column = columns[name]
             if name != WORD_HASHES:
