@@ -28,6 +28,10 @@ EXAMPLES: dict[str, Callable[[Path], Values]] = {
         f"stages.read.{name}": lambda home: {"paths": str(home / "words.txt")}
         for name in ("Warc", "Wet", "Jsonl", "Parquet", "Text")
     },
+    "stages.datatrove.Datatrove": lambda _: {
+        "step": "datatrove.pipeline.filters.GopherRepetitionFilter",
+        "options": {"language": "pt"},
+    },
     "stages.keywords.KeywordFilter": lambda home: {
         "words": ("jumps over", "raposa"),
         "lists": str(home / "words.txt"),
