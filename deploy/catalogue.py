@@ -15,6 +15,7 @@ from stages.filter import Filter
 from stages.measure import ABOUT
 
 HOMES = ("stages", "training", "evaluation")
+BASES = ("stages.base", "stages.filter")  # the kinds themselves are no steps
 KINDS = (Source, Filter, Stage, Barrier, Sink, Job)
 
 
@@ -35,7 +36,7 @@ def steps() -> dict[str, type[Step]]:
     return {
         name: kind
         for kind, name in sorted(found.items(), key=lambda e: e[1])
-        if issubclass(kind, KINDS) and kind not in KINDS
+        if issubclass(kind, KINDS) and kind.__module__ not in BASES
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pipelines.graph import Flow, Pipeline
 from stages.base import Barrier, Resources, Sink, Slice, Source, Stage, Step
 from stages.config import digest, dump_step, fingerprint, load_step, localize
-from stages.filter import PREFIX, Filter
+from stages.filter import Filter
 from stages.measure import Measure
 
 ENGINE = 3  # raise it when the engine writes other bytes for the same steps
@@ -72,7 +72,7 @@ class Pass:
         """Its filters: position in the chain, the step, and the column of features of each rule."""
         for at, step in enumerate(self.chain):
             if isinstance(step, Filter):
-                known = ((rule, PREFIX[step.mode] + rule) for rule in step.senses)
+                known = ((rule, step.prefix + rule) for rule in step.senses)
                 yield at, step, {r: self.columns[at][n] for r, n in known if n in self.columns[at]}
 
     @property

@@ -15,7 +15,7 @@ from pipelines.plan import passes
 from pipelines.runs import Run
 from stages.config import dump_step
 from stages.errors import DataError, SpecError
-from stages.filter import PREFIX, Bound, Filter
+from stages.filter import Bound, Filter
 from stages.shards import FEATURES
 
 Values: TypeAlias = npt.NDArray[np.float64]
@@ -115,7 +115,7 @@ def _filters(run: Run) -> Iterator[tuple[str, Filter, pa.Table]]:
 def _columns(step: Filter, features: pa.Table) -> dict[str, Values]:
     """What each rule that is on judges, of all documents."""
     return {
-        name.removeprefix(PREFIX[step.mode]): features.column(name).to_numpy().astype(np.float64)
+        name.removeprefix(step.prefix): features.column(name).to_numpy().astype(np.float64)
         for name in step.measures
     }
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from stages.base import VALUE, Batch, Stage, drop
 from stages.errors import SpecError
+from stages.segment import require
 
 # A field annotated so is a rule of a Filter: its name is a measure, its value the bound.
 Between: TypeAlias = Annotated[tuple[float | None, float | None], "between"]  # None: no end
@@ -41,7 +42,6 @@ class Filter(Stage):
 
     family: ClassVar[str]
     NATIVE: ClassVar[dict[str, dict[str, Bound]]] = {}
-    mode: ClassVar[Mode] = "bateia"  # a filter with other definitions to offer makes it a field
 
     # other bounds for documents of a language
     by_language: Annotated[dict[str, dict[str, Bound]], "`{language: {rule: bound}}`"] = field(
@@ -68,7 +68,7 @@ class Filter(Stage):
     @cached_property
     def rules_by_language(self) -> dict[str, tuple[tuple[str, float, float], ...]]:
         """The rules that hold for documents of each language that has its own."""
-        native = self.NATIVE if self.mode == "bateia" else {}
+        native = {} if self.prefix else self.NATIVE
         changed = self._changed
         return {
             name: self._rules(
@@ -98,6 +98,11 @@ class Filter(Stage):
         )
 
     @property
+    def prefix(self) -> str:
+        """What the columns of its measures begin with: other definitions are other columns."""
+        return ""
+
+    @property
     def needs(self) -> tuple[str, ...]:
         return ("text", "language") if self.by_language else ("text",)
 
@@ -106,7 +111,7 @@ class Filter(Stage):
         """The column of each rule that is on, for any language."""
         every = (self.rules, *self.rules_by_language.values())
         names = dict.fromkeys(name for rules in every for name, _, _ in rules)
-        return tuple(PREFIX[self.mode] + name for name in self.senses if name in names)
+        return tuple(self.prefix + name for name in self.senses if name in names)
 
     def check(self) -> None:
         for language, own in self.by_language.items():
@@ -139,7 +144,7 @@ class Filter(Stage):
         order = list(self.senses)
         for rules, rows in self._groups(batch):
             for name, low, high in rules:
-                column = batch.column(PREFIX[self.mode] + name)
+                column = batch.column(self.prefix + name)
                 measured = column.to_numpy(zero_copy_only=False).astype(np.float64)
                 broken = rows & (reason < 0) & ~((measured >= low) & (measured <= high))
                 reason[broken], value[broken] = order.index(name), measured[broken]
@@ -163,6 +168,21 @@ class Filter(Stage):
             rest &= ~rows
             yield rules, rows
         yield self.rules, rest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModalFilter(Filter):
+    """A filter that can also judge by another project's definitions of its measures."""
+
+    mode: Mode = "bateia"  # whose definitions of the measures
+
+    @property
+    def prefix(self) -> str:
+        return PREFIX[self.mode]
+
+    def check(self) -> None:
+        require(self.mode)
+        super().check()
 
 
 def _range(sense: str, bound: Any) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 import numpy as np
 import pyarrow as pa
 
+from stages import peers
 from stages.base import Batch, Stage, replace
 from stages.errors import SpecError
 
@@ -104,7 +105,8 @@ def _type(name: str) -> pa.DataType:
     return pa.int64() if name in COUNTS else pa.float64()
 
 
-MEASURES: dict[str, pa.DataType] = {name: _type(name) for name in ABOUT}
+MEASURES: dict[str, pa.DataType] = {name: _type(name) for name in ABOUT} | peers.MEASURES
+ABOUT |= peers.ABOUT  # the same by the definitions of others, prefixed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +173,9 @@ class Measure(Stage):
             measures.notices_of(data, offsets, table(), boilerplate(), out)
         if wide:
             columns["words_per_line"] = columns["words"] / np.maximum(1, columns["lines"])
+        others = tuple(name for name in self.names if name in peers.MEASURES)
+        if others:
+            columns |= peers.measure(batch, others)
         for name in self.names:
             column = columns[name]
             if name != WORD_HASHES:

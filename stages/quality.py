@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from stages import peers
 from stages.base import Batch, Stage, drop, replace
 from stages.errors import SpecError
-from stages.filter import AtLeast, AtMost, Between, Bound, Filter
+from stages.filter import AtLeast, AtMost, Between, Bound, Filter, ModalFilter, Mode
+from stages.segment import require
 
 if TYPE_CHECKING:
+    from stages.kernels.c4lines import LineRules
     from stages.kernels.rewrite import Rules
 
 
@@ -46,7 +49,7 @@ LETTERS_REPEATED: dict[str, dict[str, Bound]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class GopherQuality(Filter):
+class GopherQuality(ModalFilter):
     """Drop documents that do not have the shape of prose. A rule set to None is off.
 
     Rules and thresholds of Gopher (Rae et al. 2021, arXiv:2112.11446, table A1) as datatrove has
@@ -69,7 +72,7 @@ class GopherQuality(Filter):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GopherRepetition(Filter):
+class GopherRepetition(ModalFilter):
     """Drop documents that say the same again and again. A rule set to None is off.
 
     Rules and thresholds of Gopher (Rae et al. 2021, arXiv:2112.11446, table A1) as datatrove has
@@ -96,7 +99,7 @@ class GopherRepetition(Filter):
 
 
 @dataclass(frozen=True, kw_only=True)
-class FineWebQuality(Filter):
+class FineWebQuality(ModalFilter):
     """Drop lists, menus and torn pages. A rule set to None is off.
 
     Rules and thresholds of FineWeb (Penedo et al. 2024, arXiv:2406.17557, section 3.6) as datatrove
@@ -222,6 +225,7 @@ class C4Quality(Stage):
 
     rewrites = True
 
+    mode: Mode = "bateia"  # whose rules: other modes know none of the differences above
     citations: bool = True  # leave out `[12]`, `[edit]`, `[citation needed]`
     word_length: int | None = 1000  # leave out lines with a longer word
     no_terminal_punctuation: bool = True  # leave out lines that do not end a sentence
@@ -233,7 +237,8 @@ class C4Quality(Stage):
     sentences: int | None = 5  # drop documents with fewer sentences left
 
     def check(self) -> None:
-        """Refuse limits that are not positive."""
+        """Refuse limits that are not positive, and a mode whose packages are not there."""
+        require(self.mode)
         for name in ("word_length", "words_per_line", "sentences"):
             limit = getattr(self, name)
             if limit is not None and limit < 1:
@@ -256,12 +261,42 @@ class C4Quality(Stage):
             sentences=self.sentences or 0,
         )
 
+    @cached_property
+    def _line_rules(self) -> "LineRules":
+        from stages.kernels.c4lines import LineRules
+
+        return LineRules(
+            citations=self.citations,
+            no_terminal_punctuation=self.no_terminal_punctuation,
+            words_per_line=self.words_per_line or 0,
+            word_length=self.word_length or 0,
+            lorem_ipsum=self.lorem_ipsum,
+            javascript=self.javascript,
+            curly_bracket=self.curly_bracket,
+            policy=self.policy,
+        )
+
     def __call__(self, batch: Batch) -> Batch:
+        from stages.kernels.rewrite import KEPT, TOO_FEW
+
+        text, verdicts, sentences = self._rewritten(batch)
+        stays = verdicts == KEPT
+        reasons = pa.array(["", "c4.lorem_ipsum", "c4.curly_bracket", "c4.sentences"])
+        return drop(
+            replace(batch, "text", text),
+            reasons.take(pa.array(verdicts, mask=stays)),
+            values=pa.array(np.where(verdicts == TOO_FEW, sentences, 1), mask=stays),
+        )
+
+    def _rewritten(self, batch: Batch) -> tuple[pa.Array, np.ndarray, np.ndarray]:
+        """What is left of each text, what becomes of it, and its sentences."""
         from stages.kernels.characters import table
         from stages.kernels.hashing import string_buffers
         from stages.kernels.phrases import boilerplate
-        from stages.kernels.rewrite import KEPT, TOO_FEW, rewrite
+        from stages.kernels.rewrite import rewrite
 
+        if self.mode != "bateia":
+            return peers.leave_lines_out(batch, self._line_rules, self.sentences or 0)
         offsets, data = string_buffers(batch.column("text"))
         out = np.empty(offsets[-1] - offsets[0], np.uint8)
         ends = np.zeros(len(offsets), np.int64)
@@ -270,10 +305,4 @@ class C4Quality(Stage):
         rewrite(data, offsets, table(), self.rules, boilerplate(), out, ends, verdicts, sentences)
         left = pa.py_buffer(out[: ends[-1]].copy())
         text = pa.LargeStringArray.from_buffers(batch.num_rows, pa.py_buffer(ends), left)
-        stays = verdicts == KEPT
-        reasons = pa.array(["", "c4.lorem_ipsum", "c4.curly_bracket", "c4.sentences"])
-        return drop(
-            replace(batch, "text", text),
-            reasons.take(pa.array(verdicts, mask=stays)),
-            values=pa.array(np.where(verdicts == TOO_FEW, sentences, 1), mask=stays),
-        )
+        return text, verdicts, sentences

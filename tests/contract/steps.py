@@ -39,6 +39,10 @@ EXAMPLES: dict[str, Callable[[Path], Values]] = {
         "model": str(transformer(home / "transformer")),
         "at_least": 0.0,
     },
+    "stages.datatrove.Datatrove": lambda _: {
+        "step": "datatrove.pipeline.filters.GopherRepetitionFilter",
+        "options": {"language": "pt"},
+    },
     "stages.keywords.KeywordFilter": lambda home: {
         "words": ("jumps over", "raposa"),
         "lists": str(home / "words.txt"),

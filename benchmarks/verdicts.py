@@ -1,0 +1,214 @@
+"""Document by document, filter by filter, language by language: does bateia say what datatrove says?
+
+    python -m benchmarks.verdicts [--documents FILE.parquet] [--languages en pt ...]
+
+Both in this process, datatrove from the extra `interop`, given the language of the documents and, but
+for English, our stop words of it. Documents need columns `text` and `language`; without a file they
+are made of the demo's crawl. Languages that are not named keep their rows of the last run.
+"""
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from benchmarks.page import circumstances, earlier, keep, table, words
+from stages.base import DROPPED, Batch, Stage
+from stages.kernels.stopwords import languages as stop_words
+from stages.measure import Measure
+from stages.quality import C4Quality, FineWebQuality, GopherQuality, GopherRepetition
+
+LANGUAGES = ("en", "pt", "es", "de", "zh", "ja")
+MODE: Any = "datatrove-0.10"
+SAMPLE, AROUND = 400, 8_000_000  # documents compared; bytes of others that the table has seen
+HEAD = (
+    "filter", "language", "mode", "documents", "same verdict", "both drop", "only datatrove drops",
+    "only bateia drops", "where they differ",
+)  # fmt: skip
+SPEEDS = ("filter", "language", "MB", "datatrove", "first texts", "times", "later texts", "times")
+Reasons = list[str | None]
+
+
+def main() -> None:
+    """Compare, and rewrite the section of docs/benchmarks.md."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--documents", type=Path, help="Parquet with the columns text and language")
+    parser.add_argument("--languages", nargs="+", choices=LANGUAGES, default=LANGUAGES)
+    options = parser.parse_args()
+    about = circumstances("bateia", "datatrove", "spacy", "jieba", "sudachipy", "numba")
+    documents = pq.read_table(options.documents) if options.documents else crawl()
+    rows: dict[str, Any] = {**dict(earlier("verdicts").get("languages", {}))}
+    rows |= {code: compare(documents, code) for code in options.languages}
+    rows = {code: rows[code] for code in LANGUAGES if code in rows}
+    write(about, rows)
+
+
+def crawl() -> pa.Table:
+    """Texts of the demo's crawl with their languages."""
+    from benchmarks.ground import fetch
+    from stages.base import part
+    from stages.clean import NormalizeText
+    from stages.extract import HtmlToText
+    from stages.language import LanguageFilter
+    from stages.read import Warc
+
+    source, chain = Warc(paths=f"{fetch()}/*.warc.gz"), (HtmlToText(), NormalizeText())
+    batches = []
+    for piece in source.slices():
+        for batch in source.read(piece):
+            for step in (None, *chain, LanguageFilter(languages=LANGUAGES)):
+                batch = part(step(batch) if step else batch)[0]
+            batches.append(batch.select(["text", "language"]))
+    return pa.Table.from_batches(batches)
+
+
+def compare(documents: pa.Table, code: str) -> list[dict[str, Any]]:
+    """All filters on a sample of one language, both modes."""
+    some = documents.filter(pc.equal(documents["language"], code)).select(["text", "language"])
+    some = some.filter(pc.not_equal(some["text"], "")).combine_chunks()
+    order = np.random.default_rng(0).permutation(len(some))
+    batch, others = batch_of(some, np.sort(order[:SAMPLE])), batch_of(some, order[SAMPLE:])
+    sizes = np.cumsum(pc.binary_length(others["text"].cast(pa.large_binary())).to_numpy())
+    others = others.slice(0, int(np.searchsorted(sizes, AROUND)))
+    size = sum(len(text.encode()) for text in batch["text"].to_pylist()) / 1e6
+    return [row(name, code, batch, others, size) for name in filters(code)]
+
+
+def batch_of(documents: pa.Table, rows: np.ndarray) -> Batch:
+    chosen = documents.take(pa.array(rows)).combine_chunks()
+    columns = [chosen[name].combine_chunks() for name in ("text", "language")]
+    return pa.RecordBatch.from_arrays(
+        [columns[0].cast(pa.large_string()), columns[1]], names=["text", "language"]
+    )
+
+
+def filters(code: str) -> dict[str, tuple[Callable[[], Any], Callable[..., Stage]]]:
+    """Theirs and ours, with the same thresholds."""
+    from datatrove.pipeline import filters as dt
+
+    own = None if code == "en" else list(stop_words()[code])
+    return {
+        "GopherQuality": (
+            lambda: dt.GopherQualityFilter(language=code, stop_words=own), GopherQuality,
+        ),
+        "GopherRepetition": (lambda: dt.GopherRepetitionFilter(language=code), GopherRepetition),
+        "C4Quality": (lambda: dt.C4QualityFilter(language=code), C4Quality),
+        "FineWebQuality": (lambda: dt.FineWebQualityFilter(language=code), FineWebQuality),
+    }  # fmt: skip
+
+
+def row(name: str, code: str, batch: Batch, others: Batch, size: float) -> dict[str, Any]:
+    """One filter on one language: verdicts in both modes, and MB/s of text per CPU second."""
+    from stages import segment
+
+    their, our = filters(code)[name]
+    ours(our(mode=MODE), batch.slice(0, 2))  # compiled, models read
+    expected, spent = theirs(their(), batch)
+    if isinstance(cutter := segment.segmenter(code), segment.ByRules):
+        cutter.forget()
+    found, first = ours(our(mode=MODE), batch)
+    later = first
+    if isinstance(cutter, segment.ByRules):
+        cutter.forget()
+        ours(our(mode=MODE), others)
+        later = ours(our(mode=MODE), batch)[1]
+    return {
+        "filter": name,
+        "modes": {
+            "datatrove-0.10": agreement(expected, found),
+            "bateia": agreement(expected, ours(our(), batch)[0]),
+        },
+        "documents": batch.num_rows,
+        "size": size,
+        "theirs": size / spent,
+        "first": size / first,
+        "later": size / later,
+    }
+
+
+def theirs(step: Any, batch: Batch) -> tuple[Reasons, float]:
+    """The reasons of datatrove's filter and its CPU seconds."""
+    from datatrove.data import Document
+    from datatrove.utils.text import split_into_parts
+
+    documents = [Document(text=text, id="") for text in batch["text"].to_pylist()]
+    step.filter(Document(text="A text to read the models. 中文", id=""))
+    split_into_parts.cache_clear()
+    begin = time.process_time()
+    verdicts = [step.filter(document) for document in documents]
+    spent = time.process_time() - begin
+    return [None if verdict is True else verdict[1] for verdict in verdicts], spent
+
+
+def ours(step: Stage, batch: Batch) -> tuple[Reasons, float]:
+    """The reasons of our filter and the CPU seconds of it and its measures."""
+    begin = time.process_time()
+    out = step(Measure(names=step.measures)(batch) if step.measures else batch)
+    return out[DROPPED.name].to_pylist(), time.process_time() - begin
+
+
+def agreement(expected: Reasons, found: Reasons) -> dict[str, Any]:
+    """How often two filters say the same, and by which rules they differ."""
+    pairs = list(zip(expected, found, strict=True))
+    only_theirs = Counter(a for a, b in pairs if a and not b)
+    only_ours = Counter(b for a, b in pairs if b and not a)
+    rules = [*only_theirs.most_common(3), *only_ours.most_common(3)]
+    return {
+        "same": sum((a is None) == (b is None) for a, b in pairs) / max(1, len(pairs)),
+        "both": sum(bool(a and b) for a, b in pairs),
+        "only_theirs": only_theirs.total(),
+        "only_ours": only_ours.total(),
+        "rules": ", ".join(f"{rule} {count}" for rule, count in rules),
+    }
+
+
+def write(about: dict[str, object], rows: dict[str, list[dict[str, Any]]]) -> None:
+    verdicts = [
+        (
+            one["filter"], code, mode, one["documents"], f"{same['same']:.2%}", same["both"],
+            same["only_theirs"], same["only_ours"], same["rules"],
+        )
+        for mode in ("datatrove-0.10", "bateia")
+        for code, found in rows.items()
+        for one in found
+        for same in [one["modes"][mode]]
+    ]  # fmt: skip
+    speeds = [
+        (
+            one["filter"], code, one["size"], one["theirs"], one["first"],
+            one["first"] / one["theirs"], one["later"], one["later"] / one["theirs"],
+        )
+        for code, found in rows.items()
+        for one in found
+    ]  # fmt: skip
+    text = f"""
+## The same verdicts as datatrove 0.10.1
+
+`python -m benchmarks.verdicts`: {SAMPLE} documents of each language, each filter alone with its
+default thresholds; datatrove is given the language and, but for English, our stop words of it.
+
+{table(HEAD, verdicts)}
+
+### What the mode `datatrove-0.10` costs
+
+MB of text per second of CPU, one thread, each filter alone, its measures included. "First texts": the
+table of chunks is empty, spaCy is asked for every new one. "Later texts": the worker has seen up to
+{AROUND // 1_000_000} MB of other documents of the language, as is soon the case in a crawl. In a recipe
+the filters share one cutting into tokens; datatrove cuts anew in each.
+
+{table(SPEEDS, speeds)}
+
+{words(about)}
+"""
+    keep("verdicts", {"about": about, "languages": rows}, text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Lines and paragraphs as datatrove's filters part them: at line feeds only."""
+
+import numpy as np
+from numba import njit
+
+from stages.kernels.characters import Bytes, decode
+from stages.kernels.hashing import hash_bytes
+from stages.kernels.lines import SHORT, _repeats
+from stages.kernels.streams import BLANK, NEWLINE, TERMINAL, Marks, Rows
+from stages.kernels.words import Hashes, Numbers
+
+NEWLINE_COLUMNS = (
+    "punctuated_lines",
+    "short_lines",
+    "duplicate_lines",
+    "duplicate_line_characters",
+    "repeated_line_characters",
+    "duplicate_paragraphs",
+    "duplicate_paragraph_characters",
+)
+
+
+@njit(cache=True)
+def newlines_of(
+    data: Bytes, offsets: Numbers, marks: Marks, blanks: bool, separate: bool, out: Rows
+) -> None:
+    """Fill `out` (texts x NEWLINE_COLUMNS).
+
+    Of the lines that are looked at for their length and end, blank ones are some if `blanks`. With
+    `separate`, a run of line feeds parts lines once where repeats are meant, and what is before a
+    first and behind a last line feed is an empty line; this is how re.split does it.
+    """
+    room = 0
+    for row in range(len(offsets) - 1):
+        room = max(room, offsets[row + 1] - offsets[row])
+    hashes, lengths = np.empty(room + 2, np.uint64), np.empty(room + 2, np.int64)
+    own, sizes = np.empty(room + 2, np.uint64), np.empty(room + 2, np.int64)
+    for row in range(len(offsets) - 1):
+        start, end = offsets[row], offsets[row + 1]
+        at, lines, kept, spoken, feeds, characters = start, 0, 0, 0, 0, 0
+        ended, short = 0, 0
+        while at <= end:
+            begin, length, blank, last = at, 0, True, 0
+            while at < end and data[at] != NEWLINE:
+                point, size = decode(data, at, end)
+                last = marks[point]
+                blank &= last & BLANK != 0
+                length += 1
+                at += size
+            feeds += at < end
+            characters += length
+            if not blank or blanks:
+                lines += 1
+                ended += last & TERMINAL != 0
+                short += length <= SHORT
+            code = hash_bytes(data, begin, at, np.uint64(0)) | np.uint64(1)
+            if length or not separate or begin == start or at == end:
+                hashes[kept], lengths[kept] = code, length
+                kept += 1
+            if not blank:
+                own[spoken], sizes[spoken] = code, length
+                spoken += 1
+            at += 1
+        everything = max(1, characters + feeds)
+        repeats, repeated = _repeats(hashes, lengths, kept)
+        out[row, 0] = ended / max(1, lines)
+        out[row, 1] = short / max(1, lines)
+        out[row, 2] = repeats / kept
+        out[row, 3] = repeated / everything
+        out[row, 4] = _repeats(own, sizes, spoken)[1] / max(1, characters)
+        repeats, repeated, many = _paragraphs(data, start, end, marks, hashes, lengths)
+        out[row, 5] = repeats / many
+        out[row, 6] = repeated / everything
+        if start == end:
+            out[row, 5] = 1.0  # datatrove drops an empty text as one that repeats itself
+
+
+@njit(cache=True)
+def _paragraphs(
+    data: Bytes, start: int, end: int, marks: Marks, hashes: Hashes, lengths: Numbers
+) -> tuple[int, int, int]:
+    """Repeated paragraphs, their characters, all paragraphs of the text without outer blanks."""
+    first, last, at = end, start, start
+    while at < end:
+        point, size = decode(data, at, end)
+        if not marks[point] & BLANK:
+            first, last = min(first, at), at + size
+        at += size
+    many, at = 0, min(first, last)
+    while at <= last:
+        begin, length = at, 0
+        while at < last and not (data[at] == NEWLINE and data[at + 1] == NEWLINE):
+            length += 1
+            at += decode(data, at, last)[1]
+        hashes[many] = hash_bytes(data, begin, at, np.uint64(0)) | np.uint64(1)
+        lengths[many] = length
+        many += 1
+        at += 1
+        while at <= last and at < end and data[at] == NEWLINE:
+            at += 1
+    repeats, characters = _repeats(hashes, lengths, many)
+    return repeats, characters, many

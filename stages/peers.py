@@ -1,0 +1,177 @@
+"""Measures as other projects define them, for filters that have to say what theirs say."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from stages.base import Batch
+from stages.filter import PREFIX
+from stages.segment import ENGLISH, SLICE, Bytes, Numbers, marks, segmenter
+
+if TYPE_CHECKING:
+    from stages.kernels.c4lines import LineRules
+
+DATATROVE = PREFIX["datatrove-0.10"]
+COUNTS = ("words", "stop_words")
+
+# name in datatrove's mode -> what it is, where it is not what the measure of that name is.
+DEFINITIONS = {
+    "words": "tokens of the language's tokenizer with a character that is not punctuation",
+    "mean_word_length": "characters per such word",
+    "hashes_per_word": "`#` per token",
+    "ellipses_per_word": "`...` and `…` per token",
+    "newlines_per_word": "line feeds per token",
+    "alphabetic_words": "share of tokens with a letter in them",
+    "stop_words": "different tokens among the stop words of the language (of English: datatrove's "
+    "eight), as they are listed, in lower case",
+    "top_2_gram": "characters of the most frequent pair of tokens times its occurrences, per "
+    "character of the text, also if it occurs once",
+    "top_3_gram": "the same of three tokens",
+    "top_4_gram": "the same of four tokens",
+    "duplicate_5_grams": "characters in runs of five tokens that were there before, per character",
+    "duplicate_6_grams": "the same of six tokens",
+    "duplicate_7_grams": "the same of seven tokens",
+    "duplicate_8_grams": "the same of eight tokens",
+    "duplicate_9_grams": "the same of nine tokens",
+    "duplicate_10_grams": "the same of ten tokens",
+    "bulleted_lines": "share of all lines that begin with `•` or `-`",
+    "trailing_off_lines": "share of all lines that end with `...` or `…`",
+    "punctuated_lines": "share of lines not blank whose last character ends a sentence",
+    "short_lines": "share of lines not blank that have at most 30 characters",
+    "duplicate_lines": "share of lines (runs of line feeds part them) that were there before",
+    "duplicate_line_characters": "characters of such lines, per character",
+    "repeated_line_characters": "characters of lines not blank that were there before, per "
+    "character that is not a line feed",
+    "duplicate_paragraphs": "share of paragraphs (two line feeds and more part them) that were there "
+    "before; 1 of an empty text",
+    "duplicate_paragraph_characters": "characters of such paragraphs, per character",
+}
+ABOUT = {
+    DATATROVE + name: f"as datatrove 0.10 has it: {what}" for name, what in DEFINITIONS.items()
+}
+MEASURES: dict[str, pa.DataType] = {
+    DATATROVE + name: pa.int64() if name in COUNTS else pa.float64() for name in DEFINITIONS
+}
+
+
+def measure(batch: Batch, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.float64]]:
+    """The columns of these names, all from one cutting into tokens."""
+    from stages.kernels import measures as ours
+    from stages.kernels import newlines, streams
+    from stages.kernels.characters import table
+    from stages.kernels.hashing import string_buffers
+
+    rows = batch.num_rows
+    wanted = {name.removeprefix(DATATROVE) for name in names}
+    found: dict[str, npt.NDArray[np.float64]] = {}
+
+    def room(columns: tuple[str, ...]) -> npt.NDArray[np.float64]:
+        out = np.zeros((rows, len(columns)))
+        found.update({name: out[:, at] for at, name in enumerate(columns)})
+        return out
+
+    offsets, data = string_buffers(batch.column("text"))
+    if wanted & {"bulleted_lines", "trailing_off_lines"}:
+        ours.lines_of(data, offsets, table(), False, room(ours.LINE_MEASURES))
+    if wanted & set(newlines.NEWLINE_COLUMNS):
+        out = room(newlines.NEWLINE_COLUMNS)
+        newlines.newlines_of(data, offsets, marks(), False, True, out)
+    if wanted & set(streams.WORD_COLUMNS):
+        out = room(streams.WORD_COLUMNS)
+        grams = any("_gram" in name for name in wanted)
+        for language, chosen in _groups(languages(batch)):
+            for part in _slices(offsets, chosen):
+                piece = string_buffers(batch.column("text").take(pa.array(part)))
+                out[part] = _words(language, *piece[::-1], grams)
+    return {name: found[name.removeprefix(DATATROVE)] for name in names}
+
+
+def _words(language: str, data: Bytes, offsets: Numbers, grams: bool) -> npt.NDArray[np.float64]:
+    from stages.kernels.streams import WORD_COLUMNS, words_of
+
+    out = np.zeros((len(offsets) - 1, len(WORD_COLUMNS)))
+    stream = segmenter(language).cut(data, offsets)
+    words_of(data, offsets, stream, _stop_words(language), grams, out)
+    return out
+
+
+def _stop_words(language: str) -> tuple[npt.NDArray[np.uint64], Numbers]:
+    """The stop words of a language as an open hash table; English ones if it has no list."""
+    from stages.kernels.stopwords import languages as lists
+    from stages.kernels.streams import stop_table
+    from stages.segment import spelled
+
+    words = lists().get(language, lists()[ENGLISH])
+    return stop_table(spelled([list(words)]).hashes)
+
+
+def languages(batch: Batch) -> list[str]:
+    """The language of each document, English where none is known."""
+    if "language" not in batch.schema.names:
+        return [ENGLISH] * batch.num_rows
+    return [language or ENGLISH for language in batch.column("language").to_pylist()]
+
+
+def _groups(named: list[str]) -> Iterator[tuple[str, Numbers]]:
+    """The rows of each language."""
+    column = np.array(named, dtype=object)
+    for language in sorted(set(named)):
+        yield language, np.flatnonzero(column == language)
+
+
+def _slices(offsets: Numbers, rows: Numbers) -> Iterator[Numbers]:
+    """Some rows in pieces of SLICE bytes or one row."""
+    sizes = np.cumsum(offsets[rows + 1] - offsets[rows])
+    first = 0
+    while first < len(rows):
+        start = sizes[first - 1] if first else 0
+        last = max(first + 1, int(np.searchsorted(sizes, start + SLICE)))
+        yield rows[first:last]
+        first = last
+
+
+def leave_lines_out(
+    batch: Batch, rules: "LineRules", least: int
+) -> tuple[pa.Array, Numbers, Numbers]:
+    """What datatrove's C4 filter leaves of each text, what becomes of it, and its sentences.
+
+    The second are verdicts of `stages.kernels.rewrite`; a text with fewer than `least` sentences (0:
+    they are not counted) has to leave, and a text that leaves stays as it was.
+    """
+    from stages.kernels.c4lines import join_lines, keep_lines
+    from stages.kernels.hashing import string_buffers
+    from stages.kernels.rewrite import KEPT, TOO_FEW
+
+    offsets, data = string_buffers(batch.column("text"))
+    rows, room = batch.num_rows, offsets[-1] - offsets[0]
+    lines, edges = np.empty(room, np.uint8), np.zeros(room + rows + 1, np.int64)
+    starts, verdicts = np.zeros(rows + 1, np.int64), np.zeros(rows, np.int64)
+    many = keep_lines(data, offsets, marks(), rules, lines, edges, starts, verdicts)
+    edges = edges[: many + 1]
+    found = np.zeros(rows, np.int64)
+    if least:
+        named = np.repeat(np.array(languages(batch), object), np.diff(starts)).tolist()
+        column = pa.LargeStringArray.from_buffers(many, pa.py_buffer(edges), pa.py_buffer(lines))
+        sums = np.concatenate([[0], np.cumsum(sentences(column, named))])
+        found = sums[starts[1:]] - sums[starts[:-1]]
+        verdicts[(verdicts == KEPT) & (found < least)] = TOO_FEW
+    out, ends = np.empty(room + rows, np.uint8), np.zeros(rows + 1, np.int64)
+    join_lines(lines, edges, starts, data, offsets, marks(), verdicts, out, ends)
+    left = pa.py_buffer(out[: ends[-1]].copy())
+    return pa.LargeStringArray.from_buffers(rows, pa.py_buffer(ends), left), verdicts, found
+
+
+def sentences(texts: pa.Array, named: list[str]) -> Numbers:
+    """How many sentences datatrove finds in each text, given its language."""
+    from stages.kernels.hashing import string_buffers
+
+    offsets, _ = string_buffers(texts)
+    out = np.zeros(len(texts), np.int64)
+    for language, chosen in _groups(named):
+        for part in _slices(offsets, chosen):
+            places, data = string_buffers(texts.take(pa.array(part)))
+            out[part] = segmenter(language).sentences(data, places)
+    return out

@@ -1,0 +1,374 @@
+"""The tokenizers that datatrove's filters count words with, as streams of tokens over Arrow buffers."""
+
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from itertools import chain
+from math import log
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.errors import SpecError
+
+if TYPE_CHECKING:
+    from stages.kernels.chinese import Dictionary
+    from stages.kernels.streams import Stream
+
+Bytes = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.int64]
+
+ENGLISH = "en"  # of documents whose language is not known, as datatrove's filters have it
+SLICE = 1 << 19  # bytes of text that are cut at once
+TABLE = 4_000_000  # tokens of chunks that a tokenizer keeps, 13 bytes each, before it begins anew
+SPELL = 100_000  # characters that spaCy is given at once
+
+
+class Segmenter(Protocol):
+    """Cuts texts, given as bytes and where each begins, into a stream of tokens."""
+
+    def cut(self, data: Bytes, offsets: Numbers) -> "Stream":
+        """The tokens of each text."""
+
+    def sentences(self, data: Bytes, offsets: Numbers) -> Numbers:
+        """How many sentences each text has, at least one."""
+
+
+def require(mode: str) -> None:
+    """Raise SpecError if the packages that a mode measures with are not there."""
+    if mode == "bateia":
+        return
+    missing = [name for name in ("datatrove", "spacy", "jieba", "sudachipy") if not find_spec(name)]
+    if missing:
+        raise SpecError(
+            f"mode: {mode} needs packages that are not here: pip install {' '.join(missing)}, or "
+            "pip install 'bateia[interop]'"
+        )
+
+
+@cache
+def segmenter(language: str) -> Segmenter:
+    """The tokenizer that datatrove assigns to a language; spaCy's for any language if it has none."""
+    from datatrove.utils.word_tokenizers import SpaCyTokenizer, load_word_tokenizer
+    from spacy.tokenizer import Tokenizer
+
+    try:
+        theirs = load_word_tokenizer(language)
+    except ValueError:
+        theirs = SpaCyTokenizer("xx")
+    except ImportError as wrong:
+        raise SpecError(
+            f"mode: datatrove's tokenizer of {language!r} is not there: {wrong}"
+        ) from wrong
+    if type(theirs) is SpaCyTokenizer:
+        if theirs.language == "zh":
+            return Chinese()
+        if theirs.language == "ja":
+            return Japanese()
+        if isinstance(theirs.tokenizer.tokenizer, Tokenizer):
+            return by_rules(theirs.language)
+    return Foreign(theirs)
+
+
+@cache
+def by_rules(code: str) -> "ByRules":
+    """The tokenizer of a spaCy language, one for all languages that are cut alike."""
+    import spacy
+
+    return ByRules(spacy.blank(code))
+
+
+@cache
+def marks() -> Bytes:
+    """What each character is to datatrove and spaCy: bits of `stages.kernels.streams`."""
+    from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION
+    from spacy.pipeline import Sentencizer
+
+    from stages.kernels import characters as ch
+    from stages.kernels import streams as st
+
+    kinds = ch.table() & np.uint32((1 << ch.CLASS_BITS) - 1)
+    found = np.full(ch.SIZE, st.PLAIN, np.uint8)
+    for ours, bit in (
+        (ch.ALPHABETIC, st.LETTER),
+        (ch.SPACE, st.BLANK),
+        (ch.LINE_END, st.LINE_END),
+        (ch.DIGIT, st.DIGIT),
+    ):
+        found |= ((kinds & np.uint32(ours)) != 0).astype(np.uint8) * np.uint8(bit)
+    points = np.array([unicodedata.category(chr(point))[0] == "P" for point in range(ch.SIZE)])
+    found |= points.astype(np.uint8) * np.uint8(st.PUNCTUATION)
+    for characters, bit in ((TERMINAL_PUNCTUATION, st.TERMINAL), (_stops(Sentencizer), st.STOP)):
+        found[[ord(character) for character in characters]] |= np.uint8(bit)
+    found[[ord(character) for character in PUNCTUATION_SET]] &= np.uint8(0xFF ^ st.PLAIN)
+    return found
+
+
+def _stops(sentencizer: Any) -> list[str]:
+    return [character for character in sentencizer.default_punct_chars if len(character) == 1]
+
+
+class _Sentencized:
+    """Counts sentences as spaCy's sentencizer does over the tokens of `cut`."""
+
+    def cut(self, data: Bytes, offsets: Numbers) -> "Stream":
+        raise NotImplementedError
+
+    def sentences(self, data: Bytes, offsets: Numbers) -> Numbers:
+        from stages.kernels.streams import count_sentences
+
+        out = np.empty(len(offsets) - 1, np.int64)
+        count_sentences(self.cut(data, offsets), out)
+        return out
+
+
+class ByRules(_Sentencized):
+    """A spaCy tokenizer that cuts each white-space chunk by rules, with a table of what it made.
+
+    What it makes of a chunk is the same wherever it stands (but for emoticons whose halves stand in
+    two chunks), so the table changes the speed and nothing else.
+    """
+
+    def __init__(self, nlp: Any) -> None:
+        self.nlp = nlp
+        cutter = nlp.tokenizer
+        patterns = (cutter.prefix_search, cutter.suffix_search, cutter.infix_finditer)
+        # Then a chunk of letters is one token, unless it is a special case: those are entered first.
+        self.letters_stay = all(
+            pattern and needs_more(pattern.__self__.pattern) for pattern in patterns
+        )
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew with an empty table."""
+        from stages.kernels.chunks import Kept
+
+        self.keys, self.places = np.zeros(1 << 16, np.uint64), np.zeros(1 << 16, np.int64)
+        kinds = (np.int64, np.uint64, np.int32, np.uint8)
+        self.room = Kept(*(np.zeros(1 << 16, kind) for kind in kinds))
+        self.chunks = self.tokens = 0
+        if self.letters_stay:
+            self.letters_stay = False
+            special = [word.encode() for word in self.nlp.tokenizer.rules if word.isalpha()]
+            edges = np.cumsum([0, *map(len, special)], dtype=np.int64)
+            self.cut(np.frombuffer(b"".join(special), np.uint8), edges)
+            self.letters_stay = True
+
+    def cut(self, data: Bytes, offsets: Numbers) -> "Stream":
+        from stages.kernels.chunks import cut_chunks, enter, look_up, stream_of
+
+        if self.tokens > TABLE:
+            self.forget()
+        chunks = cut_chunks(data, offsets, marks())
+        if len(self.keys) < 2 * (self.chunks + len(chunks.codes)):
+            old = self.keys, self.places
+            size = 1 << int(4 * (self.chunks + len(chunks.codes))).bit_length()
+            self.keys, self.places = np.zeros(size, np.uint64), np.zeros(size, np.int64)
+            enter(self.keys, self.places, *old)
+        found = np.empty(len(chunks.codes), np.int64)
+        fresh = look_up(chunks.codes, self.keys, self.places, self.chunks, found)
+        self._learn(data, chunks.begins[fresh], chunks.ends[fresh])
+        return stream_of(found, chunks.starts, self.room)
+
+    def _learn(self, data: Bytes, begins: Numbers, ends: Numbers) -> None:
+        """Append the tokens of chunks that are not in the table; spaCy cuts many at a time."""
+        from stages.kernels.chunks import describe_chunks, letters_only
+
+        letters = letters_only(data, begins, ends, marks())
+        asked = np.flatnonzero(letters == 0) if self.letters_stay else np.arange(len(begins))
+        texts = [
+            data[begin:end].tobytes().decode("utf-8", "replace")
+            for begin, end in zip(begins[asked].tolist(), ends[asked].tolist(), strict=True)
+        ]
+        counts, lengths, first = np.ones(len(begins), np.int64), [], 0
+        while first < len(texts):
+            last, size = first, 0
+            while last < len(texts) and size < SPELL:
+                size += len(texts[last]) + 1
+                last += 1
+            counts[asked[first:last]], cut = self._ask(texts[first:last])
+            lengths.append(cut)
+            first = last
+        sizes = np.repeat(letters, counts)
+        theirs = np.zeros(len(begins), np.bool_)
+        theirs[asked] = True
+        if lengths:
+            sizes[np.repeat(theirs, counts)] = np.concatenate(lengths)
+        self._append(describe_chunks(data, begins, ends, sizes, marks()))
+
+    def _ask(self, texts: list[str]) -> tuple[Numbers, Numbers]:
+        """How many tokens each chunk has, and the characters of each token."""
+        from spacy.attrs import LENGTH
+
+        with self.nlp.memory_zone():
+            # spaCy fails on the name of its first symbol; another of its form is cut alike.
+            text = "\n".join(texts).replace("IS_ALPHA", "IS_ALPHB")
+            every = self.nlp.tokenizer(text).to_array([LENGTH]).astype(np.int64).ravel()
+        # The line feed between two chunks is a token of its own: the one that begins at its place.
+        places = np.cumsum(every) - every
+        feeds = np.searchsorted(places, np.cumsum([len(text) + 1 for text in texts[:-1]]) - 1)
+        edges = np.array([-1, *feeds, len(every)])
+        return np.diff(edges) - 1, np.delete(every, feeds)
+
+    def _append(self, made: Any) -> None:
+        many, tokens = len(made.firsts) - 1, len(made.hashes)
+        room = self.room
+        if self.chunks + many + 1 > len(room.firsts) or self.tokens + tokens > len(room.hashes):
+            size = 2 * max(self.chunks + many + 1, self.tokens + tokens)
+            self.room = type(room)(*(np.resize(part, size) for part in room))
+        room = self.room
+        room.firsts[self.chunks : self.chunks + many + 1] = made.firsts + self.tokens
+        for part, new in zip(room[1:], made[1:], strict=True):
+            part[self.tokens : self.tokens + tokens] = new
+        self.chunks += many
+        self.tokens += tokens
+
+
+def needs_more(pattern: str) -> bool:
+    """Whether a regular expression can match only where there is something that is not a letter."""
+    from re import _parser  # type: ignore[attr-defined]
+
+    return _needs_more(_parser.parse(pattern))
+
+
+def _needs_more(items: Any) -> bool:
+    """Whether one of the parts of a sequence needs a character that is not a letter."""
+    for kind, value in items:
+        match str(kind), value:
+            case "LITERAL", point:
+                found = not _letters(point, point)
+            case "IN", members:
+                found = all(
+                    (str(what) == "LITERAL" and not _letters(which, which))
+                    or (str(what) == "RANGE" and not _letters(*which))
+                    or (
+                        str(what) == "CATEGORY"
+                        and str(which) in ("CATEGORY_DIGIT", "CATEGORY_SPACE")
+                    )
+                    for what, which in members
+                )
+            case "BRANCH", (_, branches):
+                found = all(_needs_more(branch) for branch in branches)
+            case "SUBPATTERN", (*_, inner):
+                found = _needs_more(inner)
+            case ("ASSERT", (_, inner)):
+                found = _needs_more(inner)
+            case (("MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT"), (least, _, inner)):
+                found = least > 0 and _needs_more(inner)
+            case _:
+                found = False
+        if found:
+            return True
+    return False
+
+
+def _letters(first: int, last: int) -> bool:
+    from stages.kernels.streams import LETTER
+
+    return bool((marks()[first : last + 1] & LETTER).any())
+
+
+class Chinese(_Sentencized):
+    """jieba with spaCy around it."""
+
+    def cut(self, data: Bytes, offsets: Numbers) -> "Stream":
+        from stages.kernels.chinese import cut_chinese
+        from stages.kernels.streams import spell
+
+        begins, ends, starts = cut_chinese(data, offsets, marks(), dictionary())
+        return spell(data, begins, ends, marks(), starts)
+
+
+@cache
+def dictionary() -> "Dictionary":
+    """Jieba's words and model as arrays."""
+    import jieba
+    from jieba import finalseg
+
+    from stages.kernels.chinese import FIRST_HAN, LAST_HAN, NEVER, Dictionary, table_of
+
+    frequencies, total = jieba.Tokenizer.gen_pfdict(jieba.get_module_res("dict.txt"))
+    words = list(frequencies)
+    logs = np.array([log(n) - log(total) if n else np.nan for n in frequencies.values()])
+    points = np.frombuffer("".join(words).encode("utf-32-le"), np.uint32)
+    places = np.cumsum([0, *map(len, words)])
+    states = "BMES"
+    turn = [[finalseg.trans_P[a].get(b, NEVER) for b in states] for a in states]
+    emit = [
+        [finalseg.emit_P[state].get(chr(point), NEVER) for state in states]
+        for point in range(FIRST_HAN, LAST_HAN + 1)
+    ]
+    start = [finalseg.start_P[state] for state in states]
+    keys, chances = table_of(points, places, logs)
+    model = (np.array(start), np.array(turn), np.array(emit))
+    return Dictionary(keys, chances, -log(total), *model)
+
+
+class Japanese(_Sentencized):
+    """Sudachi in mode A, as datatrove's copy of spaCy's tokenizer uses it."""
+
+    def __init__(self) -> None:
+        from sudachipy import Dictionary, SplitMode
+
+        self.sudachi = Dictionary().create(mode=SplitMode.A)
+
+    def cut(self, data: Bytes, offsets: Numbers) -> "Stream":
+        return spelled([list(self._tokens(text)) for text in _texts(data, offsets)])
+
+    def _tokens(self, text: str) -> Iterator[str]:
+        """Tokens, and stretches of blanks less the one space behind a word."""
+        from datatrove.utils.word_tokenizers import chunk_text_on_bytes
+
+        parts = [text] if len(text.encode()) <= 40_000 else chunk_text_on_bytes(text, 40_000)
+        for part in parts:
+            blanks, spoken = "", False
+            for morpheme in self.sudachi.tokenize(part):
+                surface = morpheme.surface()
+                if not surface or surface.isspace():
+                    blanks += surface
+                    continue
+                if spoken and blanks[:1] == " ":
+                    blanks = blanks[1:]
+                if blanks:
+                    yield blanks
+                blanks, spoken = "", True
+                yield surface.strip()
+            if blanks and not (spoken and blanks == " "):
+                yield blanks
+
+
+class Foreign:
+    """Any other tokenizer of datatrove, asked document by document."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+
+    def cut(self, data: Bytes, offsets: Numbers) -> "Stream":
+        return spelled([self.tokenizer.word_tokenize(text) for text in _texts(data, offsets)])
+
+    def sentences(self, data: Bytes, offsets: Numbers) -> Numbers:
+        spans = [self.tokenizer.span_tokenize(text) for text in _texts(data, offsets)]
+        return np.array([max(1, len(found)) for found in spans], np.int64)
+
+
+def spelled(texts: list[list[str]]) -> "Stream":
+    """The stream of tokens that are strings."""
+    from stages.kernels.streams import spell
+
+    tokens = [token.encode("utf-8", "replace") for token in chain.from_iterable(texts)]
+    data = np.frombuffer(b"".join(tokens), np.uint8)
+    places = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
+    starts = np.cumsum([0, *map(len, texts)], dtype=np.int64)
+    return spell(data, places[:-1], places[1:], marks(), starts)
+
+
+def _texts(data: Bytes, offsets: Numbers) -> list[str]:
+    edges = offsets.tolist()
+    whole = data[edges[0] : edges[-1]].tobytes()
+    first = edges[0]
+    return [
+        whole[a - first : b - first].decode("utf-8", "replace")
+        for a, b in zip(edges, edges[1:], strict=False)
+    ]
