@@ -74,8 +74,10 @@ def measure(batch: Batch, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.fl
         return out
 
     offsets, data = string_buffers(batch.column("text"))
-    if wanted & {"bulleted_lines", "trailing_off_lines"}:
+    if "trailing_off_lines" in wanted:
         ours.lines_of(data, offsets, table(), False, room(ours.LINE_MEASURES))
+    if "bulleted_lines" in wanted:
+        newlines.bulleted_of(data, offsets, table(), room(("bulleted_lines",)))
     if wanted & set(newlines.NEWLINE_COLUMNS):
         out = room(newlines.NEWLINE_COLUMNS)
         newlines.newlines_of(data, offsets, marks(), False, True, out)

@@ -3,12 +3,13 @@
 import numpy as np
 from numba import njit
 
-from stages.kernels.characters import Bytes, decode
+from stages.kernels.characters import LINE_END, SPACE, Bytes, Table, decode
 from stages.kernels.hashing import hash_bytes
-from stages.kernels.lines import SHORT, _repeats
+from stages.kernels.lines import HYPHEN, RETURN, SHORT, _repeats
 from stages.kernels.streams import BLANK, NEWLINE, TERMINAL, Marks, Rows
 from stages.kernels.words import Hashes, Numbers
 
+BULLET = 0x2022
 NEWLINE_COLUMNS = (
     "punctuated_lines",
     "short_lines",
@@ -100,3 +101,23 @@ def _paragraphs(
             at += 1
     repeats, characters = _repeats(hashes, lengths, many)
     return repeats, characters, many
+
+
+@njit(cache=True)
+def bulleted_of(data: Bytes, offsets: Numbers, table: Table, out: Rows) -> None:
+    """Fill the last column of `out` with the share of lines (of `str.splitlines`) with `•` or `-` first."""
+    for row in range(len(out)):
+        at, end = offsets[row], offsets[row + 1]
+        lines, bulleted, inside, seen = 0, 0, False, False
+        while at < end:
+            point, size = decode(data, at, end)
+            at += size
+            lines += not inside
+            inside = True
+            if table[point] & LINE_END:
+                at += point == RETURN and at < end and data[at] == NEWLINE
+                inside, seen = False, False
+            elif not seen and not table[point] & SPACE:
+                bulleted += point == BULLET or point == HYPHEN
+                seen = True
+        out[row, -1] = bulleted / max(1, lines)
