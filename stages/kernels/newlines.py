@@ -118,6 +118,6 @@ def bulleted_of(data: Bytes, offsets: Numbers, table: Table, out: Rows) -> None:
                 at += point == RETURN and at < end and data[at] == NEWLINE
                 inside, seen = False, False
             elif not seen and not table[point] & SPACE:
-                bulleted += point == BULLET or point == HYPHEN
+                bulleted += point in (BULLET, HYPHEN)
                 seen = True
         out[row, -1] = bulleted / max(1, lines)
