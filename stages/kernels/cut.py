@@ -280,6 +280,8 @@ def kind_of(line: Line, plan: Plan, folded: Points, below: bool) -> int:
             return NAVIGATION
         if line.known > 1 and line.known * 2 >= line.fields:
             return NAVIGATION
+    if plan.kinds == SYMBOLS:
+        return 0
     return find_parts(folded, line.points, plan) & plan.kinds
 
 
@@ -333,8 +335,9 @@ def _text(
                 at = following
                 continue
         if not (torn and blank and (size < 2 or out[size - 2] == NEWLINE)):
-            out[size : size + following - at] = data[at:following]
-            size += following - at
+            for byte in range(at, following):  # most lines are too short for a slice to pay
+                out[size] = data[byte]
+                size += 1
         torn = torn and blank
         at = following
     while gone and size and out[size - 1] == NEWLINE:
