@@ -51,9 +51,11 @@ class SpanDedup(_Spans, Barrier):
     2.2): of every three successive sentences that occur again, only the first occurrence stays. For
     boilerplate as in CCNet and RefinedWeb: `{unit: line, window: 1, documents: 10, keep_first: false}`.
 
-    A span whose first occurrence is in a document that is dropped for what was cut of it is lost
-    with that. Spans are compared by 96 bits: among 10^10 of them the odds that any two that differ
-    are taken for the same are 6e-10. The central rounds hold 12 bytes per span cut.
+    A document of which too little is left leaves by `sentence.words` or `sentence.sentences` (`line.`,
+    `paragraph.`) with how many are left, its text as it came; the column `sentence_cut` (`line_cut`,
+    `paragraph_cut`) says how many characters were cut. A span whose first occurrence is in such a
+    document is lost with it. Spans are compared by 96 bits: among 10^10 of them the odds that any two
+    that differ are taken for the same are 6e-10. The central rounds hold 12 bytes per span cut.
     """
 
     documents: int = 1  # least documents that have the span; 1: repeats in one document are cut too
@@ -110,7 +112,7 @@ class SpanDedup(_Spans, Barrier):
 class RepeatedSpans(_Spans, Stage):
     """Cut spans that were there before in the same document, and drop those of which too little is left.
 
-    A repeat does not overlap with what it repeats.
+    A repeat does not overlap with what it repeats. Reasons and column are those of `SpanDedup`.
     """
 
     window: int = 1  # successive units in a span
