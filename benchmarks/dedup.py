@@ -149,16 +149,19 @@ def growth(given: argparse.Namespace) -> Found:  # noqa: ARG001
 
 def synthetic(folder: Path, count: int) -> int:
     """Documents of random words, and how many of them are copies; the same every time."""
+    copies = np.arange(COPY_EVERY, count, COPY_EVERY)
+    path, part = folder / "documents.parquet", folder / "documents.part"
+    if path.exists():
+        return len(copies)
     (folder / "warm").mkdir(parents=True, exist_ok=True)
     draw = np.random.default_rng(0)
     letters = np.frombuffer(b"aeioubcdlmnprst", "S1").astype("U1")
     vocabulary = np.unique(["".join(draw.choice(letters, 6)) for _ in range(20_000)])
     texts = draw.integers(0, len(vocabulary), (count, SYNTHETIC_WORDS), np.int32)
-    copies = np.arange(COPY_EVERY, count, COPY_EVERY)
     texts[copies] = texts[(draw.random(len(copies)) * (copies - 1)).astype(np.int64)]
     other = draw.integers(0, SYNTHETIC_WORDS, len(copies))
     texts[copies, other] = draw.integers(0, len(vocabulary), len(copies))
-    with pq.ParquetWriter(folder / "documents.parquet", DOCUMENT) as out:
+    with pq.ParquetWriter(part, DOCUMENT) as out:
         for first in range(0, count, 10_000):
             lines = [" ".join(row) for row in vocabulary[texts[first : first + 10_000]]]
             some = [
@@ -169,6 +172,7 @@ def synthetic(folder: Path, count: int) -> int:
             out.write_table(made)
             if not first:
                 pq.write_table(made.slice(0, 500), folder / "warm/documents.parquet")
+    part.rename(path)
     return len(copies)
 
 

@@ -91,8 +91,10 @@ def difference(kept: str, copy: str) -> Data:
     start = max(0, common - LEAD) if kept != copy else 0
     start = kept.rfind(" ", 0, start) + 1 if start else 0
     token = re.compile(r"\s*\w+|\s*[^\w\s]|\s+")
-    sides = [token.findall(text[start : start + CLIP])[:TOKENS] for text in (kept, copy)]
-    matcher = SequenceMatcher(None, *sides, autojunk=False)
+    sides: list[list[str]] = [
+        token.findall(text[start : start + CLIP])[:TOKENS] for text in (kept, copy)
+    ]
+    matcher = SequenceMatcher(None, sides[0], sides[1], autojunk=False)
     segments = [
         ["".join(sides[0][a:b]), "".join(sides[1][c:d])] for _, a, b, c, d in matcher.get_opcodes()
     ]

@@ -14,7 +14,7 @@ STEPS = 1_000  # of the integrals
 MISSED, REFUSED = 0.95, 0.05  # weights: a missed copy stays, a false candidate is only compared
 
 
-def recall(similarity: Any, bands: int, rows: int) -> Any:
+def recall(similarity: Any, bands: Any, rows: int) -> Any:
     """The share of pairs of this similarity of which some band agrees."""
     return 1 - (1 - similarity**rows) ** bands
 

@@ -137,11 +137,10 @@ class MinHashDedup(Copies):
         offsets, hashes = self._hashes(batch)
         filled = np.diff(offsets) > 0
         keys = band_keys(self._signed(offsets, hashes), self.shape[0])[filled]
-        rows = np.flatnonzero(filled).astype(np.uint32)
-        ranks = {name: ranks[filled] for name, ranks in self.ranked(batch).items()}
-        every = {"row": rows, **ranks}
-        repeated = {name: column.repeat(self.shape[0]) for name, column in every.items()}
-        return pa.table({"key": keys.ravel(), **repeated})
+        rows = np.flatnonzero(filled).astype(np.uint32).repeat(self.shape[0])
+        ranks = self.ranked(batch).items()
+        repeated = {name: ranks[filled].repeat(self.shape[0]) for name, ranks in ranks}
+        return pa.table({"key": keys.ravel(), "row": rows, **repeated})
 
     def decide(self, sketches: pa.Table) -> pa.Table:
         """In each bucket, each document with the one before it and with the LEADERS best ones."""

@@ -174,7 +174,12 @@ def _www(url: Bytes, at: int, stop: int) -> bool:
     for place in range(3):
         if _lower(url[at + place]) != LETTER_W:
             return False
-    return url[at + 3] == DOT and np.any(url[at + 4 : stop] == DOT)
+    if url[at + 3] != DOT:
+        return False
+    for place in range(at + 4, stop):
+        if url[place] == DOT:
+            return True
+    return False
 
 
 @njit(cache=True)
@@ -291,4 +296,4 @@ def _digit(byte: np.uint8) -> int:
 def _unreserved(byte: np.uint8) -> bool:
     """Whether a byte stands for itself in every part of a URL: a letter, a digit, one of `-._~`."""
     letter = LETTER_A <= byte <= LETTER_Z or LETTER_A + 32 <= byte <= LETTER_Z + 32
-    return letter or DIGIT_0 <= byte <= DIGIT_9 or byte in MARKS
+    return bool(letter or DIGIT_0 <= byte <= DIGIT_9 or byte in MARKS)
