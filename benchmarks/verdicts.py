@@ -24,6 +24,7 @@ from stages.base import DROPPED, Batch, Stage
 from stages.kernels.stopwords import languages as stop_words
 from stages.measure import Measure
 from stages.quality import C4Quality, FineWebQuality, GopherQuality, GopherRepetition
+from stages.segment import names
 
 LANGUAGES = ("en", "pt", "es", "de", "zh", "ja")
 MODE: Any = "datatrove-0.10"
@@ -94,6 +95,7 @@ def filters(code: str) -> dict[str, tuple[Callable[[], Any], Callable[..., Stage
     from datatrove.pipeline import filters as dt
 
     own = None if code == "en" else list(stop_words()[code])
+    code = names()[code]  # asked for `zh`, datatrove would take Min Dong
     return {
         "GopherQuality": (
             lambda: dt.GopherQualityFilter(language=code, stop_words=own), GopherQuality,

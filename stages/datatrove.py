@@ -73,7 +73,7 @@ class Datatrove(Stage):
     def kind(self) -> str:
         """`filter`, `extract` or `format`: the method that does the work."""
         kind = find(self.step)
-        return next(name for name in _bases() if issubclass(kind, _bases()[name]))
+        return next(name for name, base in _bases().items() if issubclass(kind, base))
 
     def __call__(self, batch: Batch) -> Batch:
         rows = [self._judge(*row) for row in zip(*self._documents(batch), strict=True)]

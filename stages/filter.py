@@ -19,9 +19,9 @@ Between: TypeAlias = Annotated[tuple[float | None, float | None], "between"]  # 
 AtMost: TypeAlias = Annotated[float, "at most"]
 AtLeast: TypeAlias = Annotated[float, "at least"]
 
-# Whose definitions a filter measures by: our own, datatrove 0.10's, or those FineWeb was made with.
-Mode: TypeAlias = Literal["bateia", "datatrove-0.10", "fineweb-2024"]
-PREFIX: dict[str, str] = {"bateia": "", "datatrove-0.10": "datatrove_", "fineweb-2024": "fineweb_"}
+# Whose definitions a filter measures by: our own, or those of datatrove 0.10 (`stages.peers`).
+Mode: TypeAlias = Literal["bateia", "datatrove-0.10"]
+PREFIX: dict[Mode, str] = {"bateia": "", "datatrove-0.10": "datatrove_"}
 
 Bound: TypeAlias = float | tuple[float | None, float | None] | None
 
@@ -39,7 +39,12 @@ class Filter(Stage):
     """
 
     family: ClassVar[str]
-    mode: ClassVar[Mode] = "bateia"  # a filter with other definitions to offer makes it a field
+
+    @property
+    def definitions(self) -> Mode:
+        """Whose definitions of the measures hold: the field `mode` of a filter that has it."""
+        mode: Mode = getattr(self, "mode", "bateia")
+        return mode
 
     by_language: dict[str, dict[str, Bound]] = field(default_factory=dict, hash=False)
 
@@ -82,10 +87,10 @@ class Filter(Stage):
         """The column of each rule that is on, for any language."""
         every = (self.rules, *self.rules_by_language.values())
         names = dict.fromkeys(name for rules in every for name, _, _ in rules)
-        return tuple(PREFIX[self.mode] + name for name in self.senses if name in names)
+        return tuple(PREFIX[self.definitions] + name for name in self.senses if name in names)
 
     def check(self) -> None:
-        require(self.mode)
+        require(self.definitions)
         for language, own in self.by_language.items():
             for name in own:
                 if name not in self.senses:
@@ -116,7 +121,7 @@ class Filter(Stage):
         order = list(self.senses)
         for rules, rows in self._groups(batch):
             for name, low, high in rules:
-                column = batch.column(PREFIX[self.mode] + name)
+                column = batch.column(PREFIX[self.definitions] + name)
                 measured = column.to_numpy(zero_copy_only=False).astype(np.float64)
                 broken = rows & (reason < 0) & ~((measured >= low) & (measured <= high))
                 reason[broken], value[broken] = order.index(name), measured[broken]

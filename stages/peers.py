@@ -49,7 +49,9 @@ DEFINITIONS = {
     "before; 1 of an empty text",
     "duplicate_paragraph_characters": "characters of such paragraphs, per character",
 }
-ABOUT = {DATATROVE + name: f"as datatrove 0.10 has it: {what}" for name, what in DEFINITIONS.items()}
+ABOUT = {
+    DATATROVE + name: f"as datatrove 0.10 has it: {what}" for name, what in DEFINITIONS.items()
+}
 MEASURES: dict[str, pa.DataType] = {
     DATATROVE + name: pa.int64() if name in COUNTS else pa.float64() for name in DEFINITIONS
 }
@@ -87,9 +89,7 @@ def measure(batch: Batch, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.fl
     return {name: found[name.removeprefix(DATATROVE)] for name in names}
 
 
-def _words(
-    language: str, data: Bytes, offsets: Numbers, grams: bool
-) -> npt.NDArray[np.float64]:
+def _words(language: str, data: Bytes, offsets: Numbers, grams: bool) -> npt.NDArray[np.float64]:
     from stages.kernels.streams import WORD_COLUMNS, words_of
 
     out = np.zeros((len(offsets) - 1, len(WORD_COLUMNS)))

@@ -69,7 +69,7 @@ def token(data: Bytes, start: int, end: int, marks: Marks) -> tuple[np.uint64, i
     at = start
     while at < end:
         point, size = decode(data, at, end)
-        mark = np.int64(marks[point])
+        mark = int(marks[point])
         code = code * BASE + np.uint64(point) + np.uint64(1)
         length += 1
         some |= mark

@@ -23,7 +23,9 @@ TEXTS = [
     "Buy at casino.example now.",
     "",
 ]
-PAGE = f"<html><body><article><h1>T</h1><p>{ENGLISH * 3}</p></article><footer>x</footer></body></html>"
+PAGE = (
+    f"<html><body><article><h1>T</h1><p>{ENGLISH * 3}</p></article><footer>x</footer></body></html>"
+)
 
 
 def pipeline(step: Any, written: list[str], folder: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -59,9 +61,7 @@ def test_a_filter_keeps_and_drops_for_the_reasons_of_its_own_pipeline(name, opti
 
     kept, excluded = pipeline(getattr(filters, name)(**options), TEXTS, tmp_path)
     stays, leaves, broke = part(Datatrove(step=FILTERS + name, options=options)(documents(*TEXTS)))
-    reasons = dict(
-        zip(leaves["id"].to_pylist(), leaves[DROPPED.name].to_pylist(), strict=True)
-    )
+    reasons = dict(zip(leaves["id"].to_pylist(), leaves[DROPPED.name].to_pylist(), strict=True))
 
     assert dict(zip(stays["id"].to_pylist(), stays["text"].to_pylist(), strict=True)) == kept
     assert broke is None
