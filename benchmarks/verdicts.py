@@ -45,8 +45,8 @@ def main() -> None:
     options = parser.parse_args()
     about = circumstances("bateia", "datatrove", "spacy", "jieba", "sudachipy", "numba")
     documents = pq.read_table(options.documents) if options.documents else crawl()
-    rows: dict[str, Any] = {**dict(earlier("verdicts").get("languages", {}))}
-    rows |= {code: compare(documents, code) for code in options.languages}
+    before: Any = earlier("verdicts").get("languages", {})
+    rows = before | {code: compare(documents, code) for code in options.languages}
     rows = {code: rows[code] for code in LANGUAGES if code in rows}
     write(about, rows)
 

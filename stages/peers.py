@@ -78,7 +78,7 @@ def measure(batch: Batch, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.fl
         ours.lines_of(data, offsets, table(), False, room(ours.LINE_MEASURES))
     if wanted & set(newlines.NEWLINE_COLUMNS):
         out = room(newlines.NEWLINE_COLUMNS)
-        newlines.newlines_of(data, offsets, marks(), False, True, out)
+        newlines.newlines_of(data, offsets, marks(), out)
     if wanted & set(streams.WORD_COLUMNS):
         out = room(streams.WORD_COLUMNS)
         grams = any("_gram" in name for name in wanted)

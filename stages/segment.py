@@ -76,7 +76,7 @@ def segmenter(language: str) -> Segmenter:
 
 @cache
 def names() -> dict[str, str]:
-    """datatrove's name of the language that a code of two letters means, as its table marks it.
+    """The name that datatrove has for the language that a code of two letters means, as its table marks it.
 
     Asked for the code itself, datatrove takes the first language of that code in the table: for `zh`
     that is Min Dong, cut at blanks. `cmn_Hani` is cut by jieba.
@@ -241,8 +241,12 @@ class ByRules(_Sentencized):
         room = self.room
         if self.chunks + many + 1 > len(room.firsts) or self.tokens + tokens > len(room.hashes):
             size = 2 * max(self.chunks + many + 1, self.tokens + tokens)
-            firsts, hashes, lengths, flags = (np.resize(part, size) for part in room)
-            self.room = room = type(room)(firsts, hashes, lengths, flags)
+            self.room = room = type(room)(
+                np.resize(room.firsts, size),
+                np.resize(room.hashes, size),
+                np.resize(room.lengths, size),
+                np.resize(room.flags, size),
+            )
         room.firsts[self.chunks : self.chunks + many + 1] = made.firsts + self.tokens
         new = slice(self.tokens, self.tokens + tokens)
         room.hashes[new], room.lengths[new] = made.hashes, made.lengths
