@@ -24,6 +24,7 @@ from stages.base import DROPPED, Batch, Stage
 from stages.kernels.stopwords import languages as stop_words
 from stages.measure import Measure
 from stages.quality import C4Quality, FineWebQuality, GopherQuality, GopherRepetition
+from stages.segment import names
 
 LANGUAGES = ("en", "pt", "es", "de", "zh", "ja")
 MODE: Any = "datatrove-0.10"
@@ -44,8 +45,8 @@ def main() -> None:
     options = parser.parse_args()
     about = circumstances("bateia", "datatrove", "spacy", "jieba", "sudachipy", "numba")
     documents = pq.read_table(options.documents) if options.documents else crawl()
-    rows: dict[str, Any] = {**dict(earlier("verdicts").get("languages", {}))}
-    rows |= {code: compare(documents, code) for code in options.languages}
+    before: Any = earlier("verdicts").get("languages", {})
+    rows = before | {code: compare(documents, code) for code in options.languages}
     rows = {code: rows[code] for code in LANGUAGES if code in rows}
     write(about, rows)
 
@@ -94,6 +95,7 @@ def filters(code: str) -> dict[str, tuple[Callable[[], Any], Callable[..., Stage
     from datatrove.pipeline import filters as dt
 
     own = None if code == "en" else list(stop_words()[code])
+    code = names()[code]  # asked for `zh`, datatrove would take Min Dong
     return {
         "GopherQuality": (
             lambda: dt.GopherQualityFilter(language=code, stop_words=own), GopherQuality,

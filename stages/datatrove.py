@@ -56,7 +56,7 @@ class Datatrove(Stage):
         except Exception as wrong:
             raise SpecError(f"options: {kind.__name__}: {type(wrong).__name__}: {wrong}") from wrong
         chances = [name for name, value in vars(made).items() if _draws(value)]
-        if chances and getattr(made, "keep_fraction", 1):
+        if chances and getattr(made, "keep_fraction", None) != 0:
             raise SpecError(
                 f"step: {kind.__name__} draws lots in the order of documents; stages.mix.Split "
                 "draws them by document"
@@ -73,7 +73,7 @@ class Datatrove(Stage):
     def kind(self) -> str:
         """`filter`, `extract` or `format`: the method that does the work."""
         kind = find(self.step)
-        return next(name for name in _bases() if issubclass(kind, _bases()[name]))
+        return next(name for name, base in _bases().items() if issubclass(kind, base))
 
     def __call__(self, batch: Batch) -> Batch:
         rows = [self._judge(*row) for row in zip(*self._documents(batch), strict=True)]

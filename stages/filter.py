@@ -19,9 +19,9 @@ Between: TypeAlias = Annotated[tuple[float | None, float | None], "between"]  # 
 AtMost: TypeAlias = Annotated[float, "at most"]
 AtLeast: TypeAlias = Annotated[float, "at least"]
 
-# Whose definitions a filter measures by: our own, datatrove 0.10's, or those FineWeb was made with.
-Mode: TypeAlias = Literal["bateia", "datatrove-0.10", "fineweb-2024"]
-PREFIX: dict[str, str] = {"bateia": "", "datatrove-0.10": "datatrove_", "fineweb-2024": "fineweb_"}
+# Whose definitions a filter measures by: our own, or those of datatrove 0.10 (`stages.peers`).
+Mode: TypeAlias = Literal["bateia", "datatrove-0.10"]
+PREFIX: dict[Mode, str] = {"bateia": "", "datatrove-0.10": "datatrove_"}
 
 Bound: TypeAlias = float | tuple[float | None, float | None] | None
 

@@ -80,7 +80,7 @@ def measure(batch: Batch, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.fl
         newlines.bulleted_of(data, offsets, table(), room(("bulleted_lines",)))
     if wanted & set(newlines.NEWLINE_COLUMNS):
         out = room(newlines.NEWLINE_COLUMNS)
-        newlines.newlines_of(data, offsets, marks(), False, True, out)
+        newlines.newlines_of(data, offsets, marks(), out)
     if wanted & set(streams.WORD_COLUMNS):
         out = room(streams.WORD_COLUMNS)
         grams = any("_gram" in name for name in wanted)

@@ -1,11 +1,13 @@
 """The tokenizers that datatrove's filters count words with, as streams of tokens over Arrow buffers."""
 
+import csv
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
-from itertools import chain
+from itertools import chain, pairwise
 from math import log
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -52,10 +54,10 @@ def require(mode: str) -> None:
 def segmenter(language: str) -> Segmenter:
     """The tokenizer that datatrove assigns to a language; spaCy's for any language if it has none."""
     from datatrove.utils.word_tokenizers import SpaCyTokenizer, load_word_tokenizer
-    from spacy.tokenizer import Tokenizer
+    from spacy.tokenizer import Tokenizer  # type: ignore[import-not-found]
 
     try:
-        theirs = load_word_tokenizer(language)
+        theirs = load_word_tokenizer(names().get(language, language))
     except ValueError:
         theirs = SpaCyTokenizer("xx")
     except ImportError as wrong:
@@ -70,6 +72,23 @@ def segmenter(language: str) -> Segmenter:
         if isinstance(theirs.tokenizer.tokenizer, Tokenizer):
             return by_rules(theirs.language)
     return Foreign(theirs)
+
+
+@cache
+def names() -> dict[str, str]:
+    """The name that datatrove has for the language that a code of two letters means, as its table marks it.
+
+    Asked for the code itself, datatrove takes the first language of that code in the table: for `zh`
+    that is Min Dong, cut at blanks. `cmn_Hani` is cut by jieba.
+    """
+    from datatrove.utils._import_utils import ASSETS_PATH
+
+    with open(Path(ASSETS_PATH) / "tokenizer_assignment.csv", encoding="utf-8") as file:
+        return {
+            row["code_1"]: f"{row['code_3']}_{row['script']}"
+            for row in csv.DictReader(file)
+            if row["default_code_1"] == row["default_script"] == "TRUE" and row["type"]
+        }
 
 
 @cache
@@ -146,8 +165,13 @@ class ByRules(_Sentencized):
         from stages.kernels.chunks import Kept
 
         self.keys, self.places = np.zeros(1 << 16, np.uint64), np.zeros(1 << 16, np.int64)
-        kinds = (np.int64, np.uint64, np.int32, np.uint8)
-        self.room = Kept(*(np.zeros(1 << 16, kind) for kind in kinds))
+        size = 1 << 16
+        self.room = Kept(
+            np.zeros(size, np.int64),
+            np.zeros(size, np.uint64),
+            np.zeros(size, np.int32),
+            np.zeros(size, np.uint8),
+        )
         self.chunks = self.tokens = 0
         if self.letters_stay:
             self.letters_stay = False
@@ -200,7 +224,7 @@ class ByRules(_Sentencized):
 
     def _ask(self, texts: list[str]) -> tuple[Numbers, Numbers]:
         """How many tokens each chunk has, and the characters of each token."""
-        from spacy.attrs import LENGTH
+        from spacy.attrs import LENGTH  # type: ignore[import-not-found]
 
         with self.nlp.memory_zone():
             # spaCy fails on the name of its first symbol; another of its form is cut alike.
@@ -217,11 +241,16 @@ class ByRules(_Sentencized):
         room = self.room
         if self.chunks + many + 1 > len(room.firsts) or self.tokens + tokens > len(room.hashes):
             size = 2 * max(self.chunks + many + 1, self.tokens + tokens)
-            self.room = type(room)(*(np.resize(part, size) for part in room))
-        room = self.room
+            self.room = room = type(room)(
+                np.resize(room.firsts, size),
+                np.resize(room.hashes, size),
+                np.resize(room.lengths, size),
+                np.resize(room.flags, size),
+            )
         room.firsts[self.chunks : self.chunks + many + 1] = made.firsts + self.tokens
-        for part, new in zip(room[1:], made[1:], strict=True):
-            part[self.tokens : self.tokens + tokens] = new
+        new = slice(self.tokens, self.tokens + tokens)
+        room.hashes[new], room.lengths[new] = made.hashes, made.lengths
+        room.flags[new] = made.flags
         self.chunks += many
         self.tokens += tokens
 
@@ -253,7 +282,7 @@ def _needs_more(items: Any) -> bool:
                 found = all(_needs_more(branch) for branch in branches)
             case "SUBPATTERN", (*_, inner):
                 found = _needs_more(inner)
-            case ("ASSERT", (_, inner)):
+            case "ASSERT", (_, inner):
                 found = _needs_more(inner)
             case (("MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT"), (least, _, inner)):
                 found = least > 0 and _needs_more(inner)
@@ -283,8 +312,8 @@ class Chinese(_Sentencized):
 
 @cache
 def dictionary() -> "Dictionary":
-    """Jieba's words and model as arrays."""
-    import jieba
+    """The words and the model of jieba as arrays."""
+    import jieba  # type: ignore[import-not-found]
     from jieba import finalseg
 
     from stages.kernels.chinese import FIRST_HAN, LAST_HAN, NEVER, Dictionary, table_of
@@ -310,7 +339,7 @@ class Japanese(_Sentencized):
     """Sudachi in mode A, as datatrove's copy of spaCy's tokenizer uses it."""
 
     def __init__(self) -> None:
-        from sudachipy import Dictionary, SplitMode
+        from sudachipy import Dictionary, SplitMode  # type: ignore[import-untyped]
 
         self.sudachi = Dictionary().create(mode=SplitMode.A)
 
@@ -368,7 +397,4 @@ def _texts(data: Bytes, offsets: Numbers) -> list[str]:
     edges = offsets.tolist()
     whole = data[edges[0] : edges[-1]].tobytes()
     first = edges[0]
-    return [
-        whole[a - first : b - first].decode("utf-8", "replace")
-        for a, b in zip(edges, edges[1:], strict=False)
-    ]
+    return [whole[a - first : b - first].decode("utf-8", "replace") for a, b in pairwise(edges)]

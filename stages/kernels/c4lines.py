@@ -145,10 +145,8 @@ def _without_citations(
 def _is(data: Bytes, at: int, end: int, phrase: Bytes) -> bool:
     if at + len(phrase) > end:
         return False
-    for one in range(len(phrase)):
-        if data[at + one] != phrase[one]:
-            return False
-    return True
+    same: bool = (data[at : at + len(phrase)] == phrase).all()
+    return same
 
 
 @njit(cache=True)
@@ -186,7 +184,7 @@ def _has(data: Bytes, begin: int, end: int, phrase: Bytes) -> bool:
 def _speaks_of_policy(data: Bytes, begin: int, end: int) -> bool:
     at = 0
     while at < len(POLICY):
-        length = np.int64(POLICY[at])
+        length = int(POLICY[at])
         if _has(data, begin, end, POLICY[at + 1 : at + 1 + length]):
             return True
         at += 1 + length

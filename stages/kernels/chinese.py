@@ -86,13 +86,13 @@ def cut_chinese(
                     begins[many], ends[many] = at, at
                     many += 1
                 continue
-            if not _together(point):
+            if not _together(int(point)):
                 begins[many], ends[many] = at, at + size
                 many += 1
                 at += size
                 continue
             length = 0
-            while at < end and _together(point):
+            while at < end and _together(int(point)):
                 points[length], places[length] = point, at
                 length += 1
                 at += size
@@ -119,7 +119,7 @@ def look(points: Points, start: int, end: int, words: Dictionary) -> int:
 def _slot(code: np.uint64, words: Dictionary) -> int:
     key = mix(code) | np.uint64(1)
     slot = find(words.keys, np.uint64(len(words.keys) - 1), key)
-    return np.int64(slot) if words.keys[slot] else -1
+    return int(slot) if words.keys[slot] else -1
 
 
 @njit(cache=True)

@@ -5,9 +5,9 @@ from numba import njit
 
 from stages.kernels.characters import LINE_END, SPACE, Bytes, Table, decode
 from stages.kernels.hashing import hash_bytes
-from stages.kernels.lines import HYPHEN, RETURN, SHORT, _repeats
+from stages.kernels.lines import RETURN, SHORT, _repeats
 from stages.kernels.streams import BLANK, NEWLINE, TERMINAL, Marks, Rows
-from stages.kernels.words import Hashes, Numbers
+from stages.kernels.words import HYPHEN, Hashes, Numbers
 
 BULLET = 0x2022
 NEWLINE_COLUMNS = (
@@ -22,14 +22,11 @@ NEWLINE_COLUMNS = (
 
 
 @njit(cache=True)
-def newlines_of(
-    data: Bytes, offsets: Numbers, marks: Marks, blanks: bool, separate: bool, out: Rows
-) -> None:
+def newlines_of(data: Bytes, offsets: Numbers, marks: Marks, out: Rows) -> None:
     """Fill `out` (texts x NEWLINE_COLUMNS).
 
-    Of the lines that are looked at for their length and end, blank ones are some if `blanks`. With
-    `separate`, a run of line feeds parts lines once where repeats are meant, and what is before a
-    first and behind a last line feed is an empty line; this is how re.split does it.
+    Where repeats are meant a run of line feeds parts lines once, and what is before a first and
+    behind a last line feed is an empty line; this is how re.split does it.
     """
     room = 0
     for row in range(len(offsets) - 1):
@@ -38,7 +35,7 @@ def newlines_of(
     own, sizes = np.empty(room + 2, np.uint64), np.empty(room + 2, np.int64)
     for row in range(len(offsets) - 1):
         start, end = offsets[row], offsets[row + 1]
-        at, lines, kept, spoken, feeds, characters = start, 0, 0, 0, 0, 0
+        at, lines, kept, feeds, characters = start, 0, 0, 0, 0
         ended, short = 0, 0
         while at <= end:
             begin, length, blank, last = at, 0, True, 0
@@ -50,17 +47,15 @@ def newlines_of(
                 at += size
             feeds += at < end
             characters += length
-            if not blank or blanks:
-                lines += 1
-                ended += last & TERMINAL != 0
-                short += length <= SHORT
             code = hash_bytes(data, begin, at, np.uint64(0)) | np.uint64(1)
-            if length or not separate or begin == start or at == end:
+            if length or begin == start or at == end:
                 hashes[kept], lengths[kept] = code, length
                 kept += 1
             if not blank:
-                own[spoken], sizes[spoken] = code, length
-                spoken += 1
+                own[lines], sizes[lines] = code, length
+                lines += 1
+                ended += last & TERMINAL != 0
+                short += length <= SHORT
             at += 1
         everything = max(1, characters + feeds)
         repeats, repeated = _repeats(hashes, lengths, kept)
@@ -68,7 +63,7 @@ def newlines_of(
         out[row, 1] = short / max(1, lines)
         out[row, 2] = repeats / kept
         out[row, 3] = repeated / everything
-        out[row, 4] = _repeats(own, sizes, spoken)[1] / max(1, characters)
+        out[row, 4] = _repeats(own, sizes, lines)[1] / max(1, characters)
         repeats, repeated, many = _paragraphs(data, start, end, marks, hashes, lengths)
         out[row, 5] = repeats / many
         out[row, 6] = repeated / everything

@@ -69,7 +69,7 @@ def token(data: Bytes, start: int, end: int, marks: Marks) -> tuple[np.uint64, i
     at = start
     while at < end:
         point, size = decode(data, at, end)
-        mark = np.int64(marks[point])
+        mark = int(marks[point])
         code = code * BASE + np.uint64(point) + np.uint64(1)
         length += 1
         some |= mark
@@ -202,7 +202,7 @@ def _grams(hashes: Hashes, ends: Numbers, tokens: int, out: Numbers) -> None:
     The first n-gram of a text without a repeated one is its top; n-grams are the same whose
     characters are the same, however they are cut.
     """
-    measure_ngrams(hashes, ends, tokens, TOP[-1], out)
+    measure_ngrams(hashes, ends, tokens, TOP[-1], False, out)
     for n in TOP:
         if out[n - 2] == 0 and tokens >= n:
             out[n - 2] = ends[n] + n - 1

@@ -176,7 +176,7 @@ def _www(url: Bytes, at: int, stop: int) -> bool:
             return False
     if url[at + 3] != DOT:
         return False
-    for place in range(at + 4, stop):
+    for place in range(at + 4, stop):  # noqa: SIM110 -- numba knows no generators here
         if url[place] == DOT:
             return True
     return False

@@ -1,5 +1,7 @@
 """The mode datatrove-0.10 against datatrove itself: the same verdicts, rule by rule."""
 
+# ruff: noqa: RUF001 -- other scripts
+
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +19,7 @@ from stages.kernels.stopwords import languages
 from stages.kernels.streams import BLANK
 from stages.measure import Measure
 from stages.quality import C4Quality, FineWebQuality, GopherQuality, GopherRepetition
-from stages.segment import by_rules, needs_more, segmenter, spelled
+from stages.segment import by_rules, names, needs_more, segmenter, spelled
 from tests.documents import documents
 
 CODES = ("en", "pt", "es", "de", "zh", "ja")
@@ -46,8 +48,8 @@ PIECES = {
         "2.5%",
         "abc-1",
         "。",
-        "，",
         "这",
+        "，",
     ],
     "ja": [
         "東京都に住んでいます",
@@ -64,7 +66,7 @@ PIECES = {
 EVERYWHERE = [
     " ", "  ", "\n", "\n\n", "\n \n", "\t", "\r\n", "\u2028", "\x85", "\xa0", ".", "...", "…", "!", "?",
     '"', "'", "- ", "• ", "#", "{", "}", "[1]", "[edit]", "[citation needed]", "[٣]", "lorem ipsum",
-    "JavaScript", "Terms of Use", "use coo\u212aies", "a" * 1001, "http://a.b/c?d=e", "x@y.org", "😀",
+    "JavaScript", "Terms of Use", "use coo\u212aies", "http://a.b/c?d=e", "x@y.org", "😀",
     "don", "12", "１２", "—", "\x00", "\u200b", "\u0301",
 ]  # fmt: skip
 MODE: Any = "datatrove-0.10"
@@ -123,8 +125,11 @@ def theirs(step: Any, written: list[str]) -> tuple[list[str | None], list[str]]:
     return reasons, left
 
 
+SHORT = {long: short for short, long in names().items()}
+
+
 def stops(code: str) -> list[str] | None:
-    return None if code == "en" else list(languages()[code])
+    return None if code == "eng_Latn" else list(languages()[SHORT[code]])
 
 
 def pairs() -> dict[str, tuple[Callable[[str], Any], Any]]:
@@ -181,7 +186,7 @@ def pairs() -> dict[str, tuple[Callable[[str], Any], Any]]:
 def test_says_what_datatrove_says(name, code, data):
     their, our = pairs()[name]
     written = data.draw(texts(code))
-    expected = theirs(their(code), written)
+    expected = theirs(their(names()[code]), written)
     if our.measures and "punctuated_lines" in our.measures[0]:
         # Blank texts: theirs is called empty.
         expected = ([reason and reason.replace("repetition.duplicate_paragraphs",
@@ -199,7 +204,7 @@ def test_cuts_the_tokens_that_datatrove_cuts(code, data):
     written = data.draw(texts(code))
     offsets, content = string_buffers(pa.array(written))
     stream = segmenter(code).cut(content, offsets)
-    expected = spelled([split_into_words(text, code) for text in written])
+    expected = spelled([split_into_words(text, names()[code]) for text in written])
     real = stream.flags & BLANK == 0
 
     assert np.array_equal(stream.hashes[real], expected.hashes)
@@ -216,7 +221,7 @@ def test_counts_the_sentences_that_datatrove_counts(code, data):
     lines = [stripped for line in lines if (stripped := line.strip())]
     found = peers.sentences(pa.array(lines, pa.large_string()), [code] * len(lines))
 
-    assert found.tolist() == [len(split_into_sentences(line, code)) for line in lines]
+    assert found.tolist() == [len(split_into_sentences(line, names()[code])) for line in lines]
 
 
 def test_a_table_that_has_begun_anew_says_the_same(monkeypatch):
@@ -266,7 +271,7 @@ def test_documents_of_several_languages_are_each_cut_as_their_own():
     batch = batch.append_column("language", pa.array(["pt", "en", "zh", None]))
     out = Measure(names=("datatrove_words", "words"))(batch)
 
-    assert out.column("datatrove_words").to_pylist() == [4, 5, 5, 2]
+    assert out.column("datatrove_words").to_pylist() == [4, 5, 4, 2]
     assert out.column("words").to_pylist() == [4, 4, 9, 2]
 
 
