@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MODELS = "models.zip"  # what TrainPerplexity leaves
 HEAD = 4096  # bytes at the beginning of an ARPA file in which its counts are
 COUNT = re.compile(rb"^ngram +\d+ *= *(\d+)", re.MULTILINE)
+CHARACTERS = 100_000  # of a text that a model is trained on
 BORDER = np.uint64(1)  # the hash of the end of a line, while words are gathered
 
 
@@ -36,9 +37,10 @@ class PerplexityFilter(Stage):
     """Measure how much each text surprises an n-gram model of its language, and keep the expected.
 
     Adds `perplexity`: 10 ^ -(log10 of the text's probability per word and end of line), as CCNet has
-    it (Wenzek et al. 2020, arXiv:1911.00359): every line is a sentence. It is null for languages
-    without a model and texts without a word; those stay. Reason: `perplexity.at_most`, with the
-    perplexity as value. For CCNet's head, middle and tail put `stages.rank.Buckets` behind it.
+    it (Wenzek et al. 2020, arXiv:1911.00359): every line is a sentence. Of a text the first 4 MB are
+    looked at. It is null for languages without a model and texts without a word; those stay.
+    Reason: `perplexity.at_most`, with the perplexity as value. For CCNet's head, middle and tail
+    put `stages.rank.Buckets` behind it.
 
     `models`: `LANGUAGE.arpa` files (n-gram models as KenLM reads them) in a folder or zip, such as
     `flow:perplexity/models.zip` of `TrainPerplexity`, for texts in the form described there.
@@ -149,8 +151,8 @@ class TrainPerplexity(Job):
     words and marks of `stages.kernels.folded`: lower case without accents, a run of digits as 0,
     letters of scripts without spaces one by one, of a run of one mark the first.
 
-    Of each language documents are taken as their hash of `id` has it, about `sample` bytes of text;
-    of those, `heldout` are only for measuring. The report has the perplexity of these for each
+    Of each language documents are taken as their hash of `id` has it, about `sample` bytes of text,
+    each cut at 100,000 characters; of those, `heldout` are only for measuring. The report has the perplexity of these for each
     language. The same documents give the same files. It holds 8 bytes for each word of all samples,
     and while a model is made about 30 times the text that it is made of.
     """
@@ -225,17 +227,18 @@ class TrainPerplexity(Job):
                 yield batch, hash64(batch["id"], salt("perplexity", self.seed)), language
 
         totals: dict[str, int] = {}
-        for batch, _, language in documents():
-            sizes = pa.table({"name": language, "bytes": pc.binary_length(batch["text"])})
-            sums = sizes.group_by("name").aggregate([("bytes", "sum")]).to_pydict()
-            for name, size in zip(sums["name"], sums["bytes_sum"], strict=True):
-                totals[name] = totals.get(name, 0) + size
-        known = ((ranks, name, pc.binary_length(b["text"])) for b, ranks, name in documents())
-        limit = {
-            name: rank
-            for name, rank in limits(known, self.sample).items()
-            if totals[name] >= self.minimum
-        }
+
+        def sized() -> Iterator[tuple[Any, pa.Array, pa.Array]]:
+            for batch, ranks, language in documents():
+                sizes = pc.binary_length(batch["text"])
+                rows = pa.table({"name": language, "bytes": sizes})
+                sums = rows.group_by("name").aggregate([("bytes", "sum")])
+                for row in sums.to_pylist():
+                    totals[row["name"]] = totals.get(row["name"], 0) + row["bytes_sum"]
+                yield ranks, language, sizes
+
+        chosen = limits(sized(), self.sample)
+        limit = {name: rank for name, rank in chosen.items() if totals[name] >= self.minimum}
         samples = {name: Sample() for name in limit}
         for batch, ranks, language in documents():
             rows = taken(ranks, language, limit)
@@ -274,7 +277,7 @@ class Sample:
         from stages.kernels.characters import table
         from stages.kernels.folded import spell, tokens_of
 
-        offsets, data = string_buffers(column)
+        offsets, data = string_buffers(pc.utf8_slice_codeunits(column, 0, CHARACTERS))
         room = 2 * int(offsets[-1] - offsets[0]) + len(offsets)
         hashes, places = np.empty(room, np.uint64), np.empty((room, 2), np.int64)
         many = tokens_of(data, offsets, table(), BORDER, hashes, places)

@@ -137,8 +137,8 @@ class TrainClassifier(Job):
     labels: dict[str, str] = field(default_factory=dict)  # other labels for flows or values of `by`
     sample: int = 50_000_000  # bytes of text of each label, about
     heldout: Annotated[float, Field(gt=0, lt=1)] = 0.1  # share of the documents
-    epochs: int = 5  # times that each document is seen
-    learning_rate: float = 0.1  # at the start; it falls to 0
+    epochs: int = 10  # times that each document is seen
+    learning_rate: float = 0.5  # at the start; it falls to 0
     word_ngrams: int = 2  # words in a row that are known together
     dimensions: int = 32  # numbers for each word
     buckets: int = 500_000  # rows for the hashes of words in a row

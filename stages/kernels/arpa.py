@@ -20,6 +20,7 @@ Places: TypeAlias = npt.NDArray[np.int32]
 Scores: TypeAlias = npt.NDArray[np.float64]
 
 TAB, LINE, BLANK, BACKSLASH, MINUS, PLUS, DOT, LETTER_E, ZERO = 9, 10, 32, 92, 45, 43, 46, 101, 48
+LONGEST = 4_000_000  # bytes of a text that are looked at: at most 200 MB of memory
 ROOT = np.uint64(0x9E3779B97F4A7C15)  # the key of no word
 
 
@@ -151,14 +152,14 @@ def score(
     """
     longest = 0
     for row in rows:
-        longest = max(longest, offsets[row + 1] - offsets[row])
+        longest = max(longest, min(offsets[row + 1] - offsets[row], LONGEST))
     room = 2 * longest + 2
     words, lengths = np.empty(room, np.uint64), np.empty(room, np.int32)
     depths, active = np.empty(room, np.int32), np.empty(room, np.int32)
     chances, backoffs = np.empty(room, np.float32), np.empty((room, model.order), np.float32)
     keys = np.empty(room, np.uint64)
     for row in rows:
-        span = offsets[row], offsets[row + 1]
+        span = offsets[row], min(offsets[row + 1], offsets[row] + LONGEST)
         many = read(data, span, table, model.begin, model.end, words, depths)
         for at in range(many):
             words[at] = first(

@@ -1,0 +1,199 @@
+"""Models that judge: how well they tell a reference from a crawl, and at what cost.
+
+    python -m benchmarks.scores documents.parquet 'debian-handbook|anarchism'
+
+The documents have columns id, text, url and language; those whose URL holds the pattern are the
+reference, the others the crawl. Of documents with the same text one is taken.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+
+import fasttext
+import kenlm
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from datatrove.data import Document
+from datatrove.pipeline.filters.fasttext_filter import FastTextClassifierFilter
+
+from benchmarks.page import circumstances, keep, table, words
+from stages.base import DOCUMENT, DROPPED, Batch
+from stages.kernels.hashing import hash64
+from stages.perplexity import MODELS, PerplexityFilter, Sample, TrainPerplexity, load, root
+from stages.scores import ClassifierFilter, TrainClassifier
+
+PACKAGES = ("numba", "pyarrow", "fasttext-community", "ufal-kenlm", "datatrove")
+LANGUAGES = ("en", "pt", "zh")
+TIMED = 1000  # documents that speed is measured on
+SAMPLE = 4_000_000  # bytes of text of each label, and of each language
+BOUND = 0.5
+
+
+def main() -> None:
+    """Train, judge, measure, and rewrite the section of docs/benchmarks.md."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("documents", type=Path)
+    parser.add_argument("reference", help="a regular expression that its URLs hold")
+    options = parser.parse_args()
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
+        flows = prepare(options.documents, options.reference, home)
+        about = circumstances(*PACKAGES)
+        batch = pq.read_table(flows["crawl"] / "documents.parquet")
+        crawl = batch.combine_chunks().to_batches()[0]
+        quality = judge_quality(flows, crawl.slice(0, TIMED), home)
+        perplexity = judge_perplexity(flows, crawl, home)
+    report(about, crawl.num_rows, quality, perplexity)
+
+
+def prepare(documents: Path, pattern: str, home: Path) -> dict[str, Path]:
+    """The flows `reference` and `crawl`, each a folder as the store would have it."""
+    rows = pq.read_table(documents, columns=["id", "text", "url", "language"])
+    first = np.unique(hash64(rows["text"]), return_index=True)[1]
+    rows = rows.take(pa.array(np.sort(first)))
+    none = pa.nulls(rows.num_rows, DOCUMENT.field("meta").type)
+    rows = rows.append_column("meta", none)
+    inside = pc.fill_null(pc.match_substring_regex(rows["url"], pattern), False)
+    flows = {"reference": inside, "crawl": pc.invert(inside)}
+    for name, chosen in flows.items():
+        (home / name).mkdir()
+        pq.write_table(rows.filter(chosen), home / name / "documents.parquet")
+    return {name: home / name for name in flows}
+
+
+def spent(work: Callable[[], Any]) -> tuple[Any, float]:
+    """What it gives, and its CPU seconds."""
+    began = time.process_time()
+    return work(), time.process_time() - began
+
+
+def judge_quality(flows: dict[str, Path], batch: Batch, home: Path) -> dict[str, Any]:
+    """The classifier on held-out documents; its speed and verdicts beside fastText's and datatrove's."""
+    inputs = {name: [folder] for name, folder in flows.items()}
+    job = TrainClassifier(sample=SAMPLE)
+    told, seconds = spent(lambda: job.run(inputs, home, home))
+    path = str(home / "model.bin")
+    step = ClassifierFilter(model=path, label="reference", at_least=BOUND)
+    step(batch.slice(0, 10))
+    ours, our_seconds = spent(lambda: step(batch))
+    model = fasttext.load_model(path)
+    texts = batch["text"].to_pylist()
+
+    def naive() -> list[Any]:
+        return [model.predict(text.strip().replace("\n", " "), k=-1) for text in texts]
+
+    naive_seconds = spent(naive)[1]
+    with patch("datatrove.pipeline.base.check_required_dependencies"):
+        keep_labels = [("reference", BOUND)]
+        theirs = FastTextClassifierFilter(path, keep_labels=keep_labels, newline_replacement=" ")
+    theirs._model = model  # its own loader wants two packages more
+    rows = [Document(text, str(at)) for at, text in enumerate(texts)]
+    theirs.filter(Document(texts[0], "warm"))
+    kept, their_seconds = spent(lambda: [theirs.filter(row) for row in rows])
+    same = float(np.mean(np.array(kept) == ours[DROPPED.name].is_null().to_numpy(False)))
+    megabytes = pc.sum(pc.binary_length(batch["text"])).as_py() / 1e6
+    speeds = {
+        "bateia, ClassifierFilter": megabytes / our_seconds,
+        "fasttext.predict, text by text": megabytes / naive_seconds,
+        "datatrove, FastTextClassifierFilter": megabytes / their_seconds,
+    }
+    return {"told": told, "seconds": seconds, "speeds": speeds, "same": same, "judged": len(rows)}
+
+
+def judge_perplexity(flows: dict[str, Path], crawl: Batch, home: Path) -> dict[str, Any]:
+    """Models of the reference, the thirds of the crawl by them, and their speed beside kenlm's."""
+    job = TrainPerplexity(languages=LANGUAGES, sample=SAMPLE, order=5)
+    told, seconds = spent(lambda: job.run({"reference": [flows["reference"]]}, home, home))
+    models = str(home / MODELS)
+    step = PerplexityFilter(models=models)
+    known = step._languages
+    step(crawl.filter(pc.is_in(crawl["language"], value_set=pa.array(known))).slice(0, 200))
+    found, score_seconds = spent(lambda: step(crawl))
+    judged = crawl.filter(found["perplexity"].is_valid())
+    thirds = []
+    for language in known:
+        mine = found.filter(pc.equal(found["language"], language))["perplexity"].drop_null()
+        parts = np.array_split(np.sort(mine.to_numpy()), 3)
+        thirds.append((language, len(mine), *(float(np.median(part)) for part in parts)))
+    (home / "en.arpa").write_bytes((root(models) / "en.arpa").read_bytes())
+    ours = spent(lambda: load(models, "en.arpa"))[1]
+    model, theirs = spent(lambda: kenlm.Model(str(home / "en.arpa")))
+    english = judged.filter(pc.equal(judged["language"], "en")).slice(0, TIMED)
+    lines = folded(english["text"])
+    kenlm_seconds = spent(lambda: [model.score(line) for line in lines])[1]
+    our_seconds = spent(lambda: step(english))[1]
+    megabytes = pc.sum(pc.binary_length(english["text"])).as_py() / 1e6
+    speeds = {
+        "bateia, PerplexityFilter, from the text on": megabytes / our_seconds,
+        "kenlm, line by line, of lines cut and folded before": megabytes / kenlm_seconds,
+    }
+    return {
+        "told": told,
+        "seconds": seconds,
+        "all_seconds": score_seconds,
+        "thirds": thirds,
+        "loading": {"bateia": ours, "kenlm": theirs},
+        "speeds": speeds,
+    }
+
+
+def folded(column: pa.Array) -> list[str]:
+    """The lines as models see them, joined with spaces."""
+    sample = Sample()
+    sample.add(column)
+    ids, spelled = sample.ids()
+    tokens = spelled.take(pa.array(ids)).to_pylist()
+    return " ".join(tokens).replace("<s> ", "").split(" </s>")[:-1]
+
+
+def report(
+    about: dict[str, object], documents: int, quality: dict[str, Any], perplexity: dict[str, Any]
+) -> None:
+    """Keep the results and their section."""
+    told = quality["told"]
+    rows = {row["name"]: row["after"] for row in told["scores"] if row["group"] == "reference"}
+    bounds = sorted({float(name.rpartition(" ")[2]) for name in rows if " at " in name})
+    points = [(b, rows[f"precision at {b:g}"], rows[f"recall at {b:g}"]) for b in bounds]
+    medians = {
+        row["group"]: row["after"]
+        for row in perplexity["told"]["scores"]
+        if row["name"].startswith("perplexity")
+    }
+    thirds = [(row[0], medians[row[0]], *row[1:]) for row in perplexity["thirds"]]
+    speeds = [*quality["speeds"].items(), *perplexity["speeds"].items()]
+    text = f"""
+## Models that judge
+
+`python -m benchmarks.scores documents.parquet 'debian-handbook|anarchism'`: manuals in 20 languages; the
+reference is what is written as a book, the crawl the other {documents:,} documents, exact copies left out.
+
+`TrainClassifier` on {told["numbers"]["trained_on"]:,} documents, {quality["seconds"]:.0f} s of CPU; on
+{told["numbers"]["held_out"]:,} held-out documents the AUC is {told["numbers"]["auc"]:.4f}, and for the reference:
+
+{table(["threshold", "precision", "recall"], points)}
+
+`TrainPerplexity` of the reference, {perplexity["seconds"]:.0f} s of CPU for {len(medians)} languages; the median
+perplexity of held-out reference, and of the crawl's thirds:
+
+{table(["language", "reference", "crawl documents", "head", "middle", "tail"], thirds)}
+
+MB of text per second of CPU, one thread. {quality["same"]:.2%} of {quality["judged"]:,} verdicts at {BOUND} are
+datatrove's. Perplexities are kenlm's (`tests/stages/test_perplexity.py`); loading the English model takes
+{perplexity["loading"]["bateia"]:.1f} s here, {perplexity["loading"]["kenlm"]:.1f} s there.
+
+{table(["", "MB/s"], speeds)}
+
+{words(about)}
+"""
+    keep("scores", {"about": about, "quality": quality, "perplexity": perplexity}, text)
+
+
+if __name__ == "__main__":
+    main()
