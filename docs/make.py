@@ -65,7 +65,7 @@ def row(kind: Any, name: str, default: Any) -> str:
 
 def takes(hint: Any) -> str:
     """What may be given for an annotation, in words."""
-    words = {str: "string", int: "integer", float: "number", bool: "true or false"}
+    words = {str: "string", int: "integer", float: "number", bool: "true or false", Any: "anything"}
     if get_origin(hint) is Annotated:
         said = {"file": "path", "between": "`[least, most]`"}
         marks = [mark for mark in hint.__metadata__ if isinstance(mark, str)]

@@ -204,7 +204,7 @@ class C4Paragraphs(Filter):
 
     family = "c4_paragraphs"
 
-    third_longest_line: AtLeast | None = 200  # characters
+    third_longest_line: AtLeast | None = 200
 
 
 @dataclass(frozen=True, kw_only=True)

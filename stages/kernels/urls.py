@@ -174,12 +174,10 @@ def _www(url: Bytes, at: int, stop: int) -> bool:
     for place in range(3):
         if _lower(url[at + place]) != LETTER_W:
             return False
-    if url[at + 3] != DOT:
-        return False
-    for place in range(at + 4, stop):  # noqa: SIM110 -- numba knows no generators here
-        if url[place] == DOT:
-            return True
-    return False
+    place = at + 4
+    while place < stop and url[place] != DOT:
+        place += 1
+    return bool(url[at + 3] == DOT and place < stop)
 
 
 @njit(cache=True)
