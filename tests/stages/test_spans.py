@@ -135,6 +135,21 @@ def test_what_is_left_keeps_its_paragraphs_and_its_indentation():
 
 
 @pytest.mark.parametrize(
+    "text, left",
+    [
+        ("A rua. A casa.\n\nO largo.", "A rua.\n\nO largo."),
+        ("A rua.\n\nA casa. O largo.", "A rua.\n\nO largo."),
+        ("A casa.\n\nA rua.  O largo. ", "A rua.  O largo. "),
+        ("A rua.  O largo.\n A casa. \n", "A rua.  O largo."),
+    ],
+)
+def test_of_the_space_about_a_cut_that_with_most_line_ends_stays(text, left):
+    texts = ["A casa.", text]
+
+    assert outcome(SpanDedup(window=1, **ALL), texts)[1] == left
+
+
+@pytest.mark.parametrize(
     "text, sentences",
     [
         ("Ele disse: «Não.» Saiu.", ["Ele disse: «Não.»", "Saiu."]),
