@@ -14,21 +14,15 @@ from stages.kernels.words import Numbers
 BRACE, KELVIN = 0x7B, 0x212A  # { and the sign whose lower case is k
 LOREM_IPSUM = np.frombuffer(b"lorem ipsum", np.uint8)
 JAVASCRIPT = np.frombuffer(b"javascript", np.uint8)
-# One after the other, each behind its length.
-POLICY = np.frombuffer(
-    b"".join(
-        bytes([len(phrase)]) + phrase
-        for phrase in (
-            b"terms of use",
-            b"privacy policy",
-            b"cookie policy",
-            b"uses cookies",
-            b"use of cookies",
-            b"use cookies",
-        )
-    ),
-    np.uint8,
+PHRASES = (
+    b"terms of use",
+    b"privacy policy",
+    b"cookie policy",
+    b"uses cookies",
+    b"use of cookies",
+    b"use cookies",
 )
+POLICY, LENGTHS = np.frombuffer(b"".join(PHRASES), np.uint8), tuple(map(len, PHRASES))
 
 
 class LineRules(NamedTuple):
@@ -183,11 +177,10 @@ def _has(data: Bytes, begin: int, end: int, phrase: Bytes) -> bool:
 @njit(cache=True)
 def _speaks_of_policy(data: Bytes, begin: int, end: int) -> bool:
     at = 0
-    while at < len(POLICY):
-        length = int(POLICY[at])
-        if _has(data, begin, end, POLICY[at + 1 : at + 1 + length]):
+    for length in LENGTHS:
+        if _has(data, begin, end, POLICY[at : at + length]):
             return True
-        at += 1 + length
+        at += length
     return False
 
 

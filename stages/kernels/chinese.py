@@ -39,17 +39,17 @@ class Dictionary(NamedTuple):
 
 
 @njit(cache=True, inline="always")
-def _han(point: int) -> bool:
-    return FIRST_HAN <= point <= LAST_HAN
+def _han(point: np.uint32) -> bool:
+    return bool(FIRST_HAN <= point <= LAST_HAN)
 
 
 @njit(cache=True)
-def _digit_or_letter(point: int) -> bool:
-    return 48 <= point <= 57 or 65 <= point <= 90 or 97 <= point <= 122
+def _digit_or_letter(point: np.uint32) -> bool:
+    return bool(48 <= point <= 57 or 65 <= point <= 90 or 97 <= point <= 122)
 
 
 @njit(cache=True)
-def _together(point: int) -> bool:
+def _together(point: np.uint32) -> bool:
     """Whether the dictionary is asked about the character: Han, letters, digits and `+#&._%-`."""
     return _han(point) or _digit_or_letter(point) or point in (43, 35, 38, 46, 95, 37, 45)
 
@@ -86,13 +86,13 @@ def cut_chinese(
                     begins[many], ends[many] = at, at
                     many += 1
                 continue
-            if not _together(int(point)):
+            if not _together(point):
                 begins[many], ends[many] = at, at + size
                 many += 1
                 at += size
                 continue
             length = 0
-            while at < end and _together(int(point)):
+            while at < end and _together(point):
                 points[length], places[length] = point, at
                 length += 1
                 at += size
@@ -107,7 +107,7 @@ def cut_chinese(
 
 
 @njit(cache=True)
-def look(points: Points, start: int, end: int, words: Dictionary) -> int:
+def look(points: Points, start: int, end: int, words: Dictionary) -> np.int64:
     """The slot of a word in the dictionary, -1 if it is not in it."""
     code = np.uint64(0)
     for at in range(start, end):
@@ -116,10 +116,10 @@ def look(points: Points, start: int, end: int, words: Dictionary) -> int:
 
 
 @njit(cache=True)
-def _slot(code: np.uint64, words: Dictionary) -> int:
+def _slot(code: np.uint64, words: Dictionary) -> np.int64:
     key = mix(code) | np.uint64(1)
     slot = find(words.keys, np.uint64(len(words.keys) - 1), key)
-    return int(slot) if words.keys[slot] else -1
+    return np.int64(slot) if words.keys[slot] else np.int64(-1)
 
 
 @njit(cache=True)
@@ -158,7 +158,7 @@ def _block(
             cuts[many] = begin
             many += 1
         elif at > begin:
-            slot = look(points, begin, at, words) if at - begin <= LONGEST else -1
+            slot = look(points, begin, at, words)
             if slot >= 0 and not np.isnan(words.chances[slot]):
                 for one in range(begin, at):
                     cuts[many] = one

@@ -63,13 +63,13 @@ class Stream(NamedTuple):
 
 
 @njit(cache=True)
-def token(data: Bytes, start: int, end: int, marks: Marks) -> tuple[np.uint64, int, int]:
+def token(data: Bytes, start: int, end: int, marks: Marks) -> tuple[np.uint64, int, np.int64]:
     """Hash, length and flags of the token that these bytes are."""
-    code, length, some, every = np.uint64(0), 0, 0, 0xFF
+    code, length, some, every = np.uint64(0), 0, np.int64(0), np.int64(0xFF)
     at = start
     while at < end:
         point, size = decode(data, at, end)
-        mark = int(marks[point])
+        mark = np.int64(marks[point])
         code = code * BASE + np.uint64(point) + np.uint64(1)
         length += 1
         some |= mark
@@ -78,7 +78,7 @@ def token(data: Bytes, start: int, end: int, marks: Marks) -> tuple[np.uint64, i
     flags = some & (LETTER | PLAIN) | every & (PUNCTUATION | BLANK)
     if length == 1:
         flags |= some & STOP
-    return code, length, flags if length else BLANK
+    return code, length, flags if length else np.int64(BLANK)
 
 
 @njit(cache=True)
