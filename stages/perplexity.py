@@ -121,6 +121,7 @@ def load(place: str, name: str) -> "Model":
     from stages.kernels.arpa import empty, fill
 
     home = root(place)
+    data: npt.NDArray[np.uint8]
     if isinstance(home, Path):
         data = np.memmap(home / name, np.uint8, "r")
     else:
