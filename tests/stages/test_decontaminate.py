@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evaluation import Evaluate
@@ -55,6 +55,8 @@ ITEM = st.lists(st.sampled_from(["ponte", "3", "ação"]), max_size=6).map(" ".j
 
 
 @given(st.lists(TEXT, min_size=1, max_size=4), ITEM, st.integers(1, 3), st.sampled_from([0, 0.5]))
+@example(["3 3 RIO ponte, rio - Ponte 3 3 3"], "ponte", 2, 0.5)  # runs that overlap
+@example(["3 3 3 3 3 rio ponte rio 3"], "3", 1, 0.5)
 @settings(max_examples=60, deadline=None)
 def test_the_runs_found_are_those_of_the_definition(tmp_path_factory, texts, item, hits, share):
     item = f"rio ponte rio {item}"
