@@ -245,7 +245,8 @@ def growth_text(found: Found) -> str:
 ### Growth
 
 Documents of {SYNTHETIC_WORDS} random words, every {COPY_EVERY}th a copy of an earlier one with one other word; reading,
-writing and checksums included.
+writing and checksums included. A copy of a copy that left is too unlike its origin and stays, as it should:
+with the 98 % that the bands find, 88 % of what was planted is to leave.
 
 {table(head, rows)}
 """.strip()
