@@ -45,8 +45,8 @@ def main() -> None:
     results = earlier("dedup")
     sample(given.documents, given.hosts)
     for name in given.parts:
-        results[name] = PARTS[name](given)
-        results["about"] = circumstances(*PACKAGES)
+        about = circumstances(*PACKAGES)
+        results[name] = {**PARTS[name](given), "about": about}
         keep("dedup", results, page(results))
 
 
@@ -181,9 +181,13 @@ PARTS = {"whole": whole, "signatures": signatures, "growth": growth}
 
 def page(results: Found) -> str:
     """The section of docs/benchmarks.md, of the parts that there are."""
-    parts = [written[name](results[name]) for name in PARTS if name in results]
+    parts = [
+        f"{written[name](results[name])}\n\n{words(results[name]['about'])}"
+        for name in PARTS
+        if name in results
+    ]
     head = "## MinHash deduplication\n\n`python -m benchmarks.dedup`; CPU seconds of one process, warm."
-    return "\n\n".join([head, *parts, words(results["about"])])
+    return "\n\n".join([head, *parts])
 
 
 def whole_text(found: Found) -> str:
@@ -245,7 +249,8 @@ def growth_text(found: Found) -> str:
 ### Growth
 
 Documents of {SYNTHETIC_WORDS} random words, every {COPY_EVERY}th a copy of an earlier one with one other word; reading,
-writing and checksums included.
+writing and checksums included. A copy of a copy that left is too unlike its origin and stays, as it should:
+with the 98 % that the bands find, 88 % of what was planted is to leave.
 
 {table(head, rows)}
 """.strip()
