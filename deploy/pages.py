@@ -38,16 +38,17 @@ class Bounds:
 
     rows: int = 500
     groups: int = 100  # languages, domains, sources
-    clusters: int = 8  # of copies, of each deduplication
+    clusters: int = 6  # of copies, of each deduplication
     samples: int = 200  # of each flow; as many again for the quarantine
     characters: int = 4000  # of each text of a document
     bins: int = 64
     points: int = 400
 
     def halved(self) -> Bounds:
-        """The next smaller bounds: first only the texts, then everything, each to its floor."""
+        """The next smaller bounds: first only texts and clusters, then everything, each to its floor."""
         if self.characters > 1000:
-            return replace(self, characters=self.characters // 2)
+            characters = self.characters // 2
+            return replace(self, characters=characters, clusters=max(self.clusters // 2, 1))
         return Bounds(
             rows=max(self.rows // 2, 10),
             groups=max(self.groups // 2, 10),
