@@ -41,8 +41,8 @@ EXAMPLES: dict[str, Callable[[Path], Values]] = {
     },
     "stages.datatrove.Datatrove": lambda _: {
         # Any will do but those that cut words: spaCy takes minutes for a line of 1 MB.
-        "step": "datatrove.pipeline.filters.C4ParagraphFilter",
-        "options": {"min_paragraphs": 2},
+        "step": "datatrove.pipeline.filters.RegexFilter",
+        "options": {"regex_exp": "cassino|free money"},
     },
     "stages.keywords.KeywordFilter": lambda home: {
         "words": ("jumps over", "raposa"),
