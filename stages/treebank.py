@@ -70,12 +70,12 @@ class Treebank:
     @cached_property
     def punkt(self) -> Any:
         """NLTK's sentence tokenizer, without the clock of its regular expressions."""
-        from nltk.tokenize.punkt import (  # type: ignore[import-not-found]
+        from nltk.tokenize.punkt import (  # type: ignore[import-untyped]
             PunktLanguageVars,
             PunktParameters,
             PunktSentenceTokenizer,
         )
-        from punkt import load_model  # type: ignore[import-not-found]
+        from punkt import load_model
 
         model, learned, rules = load_model("english"), PunktParameters(), PunktLanguageVars()
         for name in ("abbrev_types", "collocations", "sent_starters"):
