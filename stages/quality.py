@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +10,7 @@ import pyarrow as pa
 from stages import peers
 from stages.base import Batch, Stage, drop, replace
 from stages.errors import SpecError
-from stages.filter import AtLeast, AtMost, Between, Bound, Filter, ModalFilter, Mode
-from stages.segment import require
+from stages.filter import AtLeast, AtMost, Between, Bound, Filter, ModalFilter, Mode, require
 
 if TYPE_CHECKING:
     from stages.kernels.c4lines import LineRules
@@ -107,6 +106,9 @@ class FineWebQuality(ModalFilter):
     """
 
     family = "fineweb"
+    STRICT: ClassVar[dict[Mode, tuple[str, ...]]] = {
+        "fineweb-2024": ("punctuated_lines", "short_lines", "repeated_line_characters")
+    }
 
     punctuated_lines: AtLeast | None = 0.12
     short_lines: AtMost | None = 0.67
@@ -296,7 +298,7 @@ class C4Quality(Stage):
         from stages.kernels.rewrite import rewrite
 
         if self.mode != "bateia":
-            return peers.leave_lines_out(batch, self._line_rules, self.sentences or 0)
+            return peers.leave_lines_out(batch, self.mode, self._line_rules, self.sentences or 0)
         offsets, data = string_buffers(batch.column("text"))
         out = np.empty(offsets[-1] - offsets[0], np.uint8)
         ends = np.zeros(len(offsets), np.int64)

@@ -4,7 +4,6 @@ import csv
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
-from importlib.util import find_spec
 from itertools import chain, pairwise
 from math import log
 from pathlib import Path
@@ -36,18 +35,6 @@ class Segmenter(Protocol):
 
     def sentences(self, data: Bytes, offsets: Numbers) -> Numbers:
         """How many sentences each text has, at least one."""
-
-
-def require(mode: str) -> None:
-    """Raise SpecError if the packages that a mode measures with are not there."""
-    if mode == "bateia":
-        return
-    missing = [name for name in ("datatrove", "spacy", "jieba", "sudachipy") if not find_spec(name)]
-    if missing:
-        raise SpecError(
-            f"mode: {mode} needs packages that are not here: pip install {' '.join(missing)}, or "
-            "pip install 'bateia[interop]'"
-        )
 
 
 @cache
@@ -382,15 +369,16 @@ class Foreign:
         return np.array([max(1, len(found)) for found in spans], np.int64)
 
 
-def spelled(texts: list[list[str]]) -> "Stream":
-    """The stream of tokens that are strings."""
+def spelled(texts: list[list[str]], known: Bytes | None = None) -> "Stream":
+    """The stream of tokens that are strings, by a table like that of `marks`."""
     from stages.kernels.streams import spell
 
     tokens = [token.encode("utf-8", "replace") for token in chain.from_iterable(texts)]
     data = np.frombuffer(b"".join(tokens), np.uint8)
     places = np.cumsum([0, *map(len, tokens)], dtype=np.int64)
     starts = np.cumsum([0, *map(len, texts)], dtype=np.int64)
-    return spell(data, places[:-1], places[1:], marks(), starts)
+    known = marks() if known is None else known
+    return spell(data, places[:-1], places[1:], known, starts)
 
 
 def _texts(data: Bytes, offsets: Numbers) -> list[str]:

@@ -7,6 +7,7 @@ from stages.kernels.characters import LINE_END, SPACE, Bytes, Table, decode
 from stages.kernels.hashing import hash_bytes
 from stages.kernels.lines import RETURN, SHORT, _repeats
 from stages.kernels.streams import BLANK, NEWLINE, TERMINAL, Marks, Rows
+from stages.kernels.streams import LINE_END as END_OF_LINE
 from stages.kernels.words import HYPHEN, Hashes, Numbers
 
 BULLET = 0x2022
@@ -22,8 +23,8 @@ NEWLINE_COLUMNS = (
 
 
 @njit(cache=True)
-def newlines_of(data: Bytes, offsets: Numbers, marks: Marks, out: Rows) -> None:
-    """Fill `out` (texts x NEWLINE_COLUMNS).
+def newlines_of(data: Bytes, offsets: Numbers, marks: Marks, blanks: bool, out: Rows) -> None:
+    """Fill `out` (texts x NEWLINE_COLUMNS); `blanks`: the first two are shares of blank lines too.
 
     Where repeats are meant a run of line feeds parts lines once, and what is before a first and
     behind a last line feed is an empty line; this is how re.split does it.
@@ -36,7 +37,7 @@ def newlines_of(data: Bytes, offsets: Numbers, marks: Marks, out: Rows) -> None:
     for row in range(len(offsets) - 1):
         start, end = offsets[row], offsets[row + 1]
         at, lines, kept, feeds, characters = start, 0, 0, 0, 0
-        ended, short = 0, 0
+        ended, short, judged = 0, 0, 0
         while at <= end:
             begin, length, blank, last = at, 0, True, 0
             while at < end and data[at] != NEWLINE:
@@ -54,13 +55,15 @@ def newlines_of(data: Bytes, offsets: Numbers, marks: Marks, out: Rows) -> None:
             if not blank:
                 own[lines], sizes[lines] = code, length
                 lines += 1
+            if blanks or not blank:
+                judged += 1
                 ended += last & TERMINAL != 0
                 short += length <= SHORT
             at += 1
         everything = max(1, characters + feeds)
         repeats, repeated = _repeats(hashes, lengths, kept)
-        out[row, 0] = ended / max(1, lines)
-        out[row, 1] = short / max(1, lines)
+        out[row, 0] = ended / max(1, judged)
+        out[row, 1] = short / max(1, judged)
         out[row, 2] = repeats / kept
         out[row, 3] = repeated / everything
         out[row, 4] = _repeats(own, sizes, lines)[1] / max(1, characters)
@@ -69,6 +72,38 @@ def newlines_of(data: Bytes, offsets: Numbers, marks: Marks, out: Rows) -> None:
         out[row, 6] = repeated / everything
         if start == end:
             out[row, 5] = 1.0  # datatrove drops an empty text as one that repeats itself
+
+
+@njit(cache=True)
+def repeats_of(data: Bytes, offsets: Numbers, marks: Marks, out: Rows) -> None:
+    """Fill the third and fourth of NEWLINE_COLUMNS by all lines of `str.splitlines`, blank ones too."""
+    room = 0
+    for row in range(len(out)):
+        room = max(room, offsets[row + 1] - offsets[row])
+    hashes, lengths = np.empty(room, np.uint64), np.empty(room, np.int64)
+    for row in range(len(out)):
+        at, end = offsets[row], offsets[row + 1]
+        lines, characters = 0, 0
+        while at < end:
+            begin, stop, length, ended = at, at, 0, False
+            while at < end and not ended:
+                point, size = decode(data, at, end)
+                at += size
+                characters += 1
+                if marks[point] & END_OF_LINE:
+                    ended = True
+                    if point == RETURN and at < end and data[at] == NEWLINE:
+                        at += 1
+                        characters += 1
+                else:
+                    length += 1
+                    stop = at
+            hashes[lines] = hash_bytes(data, begin, stop, np.uint64(0)) | np.uint64(1)
+            lengths[lines] = length
+            lines += 1
+        repeats, repeated = _repeats(hashes, lengths, lines)
+        out[row, 2] = repeats / max(1, lines)
+        out[row, 3] = repeated / max(1, characters)
 
 
 @njit(cache=True)

@@ -118,12 +118,14 @@ def words_of(
     offsets: Numbers,
     stream: Stream,
     stops: tuple[Hashes, Numbers],
+    often: bool,
     grams: bool,
     out: Rows,
 ) -> None:
     """Fill `out` (texts x WORD_COLUMNS), the last nine if `grams` are asked for.
 
-    `stops` is the `stop_table`. Tokens of blanks are none.
+    `stops` is the `stop_table`; `often` counts a stop word as often as it occurs. Tokens of blanks are
+    none.
     """
     room = 0
     for row in range(len(offsets) - 1):
@@ -144,7 +146,7 @@ def words_of(
             alphabetic += flags & LETTER
             key = mix(code) | np.uint64(1)
             slot = find(stops[0], np.uint64(len(stops[0]) - 1), key)
-            if stops[0][slot] and not seen[stops[1][slot]]:
+            if stops[0][slot] and (often or not seen[stops[1][slot]]):
                 seen[stops[1][slot]] = 1
                 stopped += 1
             hashes[tokens] = code

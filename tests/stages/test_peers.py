@@ -298,7 +298,7 @@ def test_modes_stand_side_by_side_in_one_measure():
 
 
 def test_a_mode_without_its_packages_is_refused(monkeypatch):
-    monkeypatch.setattr("stages.segment.find_spec", lambda name: name != "jieba" or None)
+    monkeypatch.setattr("stages.filter.find_spec", lambda name: name != "jieba" or None)
     with pytest.raises(SpecError, match="mode: datatrove-0.10 needs .* pip install jieba"):
         GopherQuality(mode=MODE).check()
     with pytest.raises(SpecError, match="jieba"):
