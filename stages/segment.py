@@ -1,5 +1,6 @@
 """The tokenizers that datatrove's filters count words with, as streams of tokens over Arrow buffers."""
 
+import codecs
 import csv
 import unicodedata
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from functools import cache
 from itertools import chain, pairwise
 from math import log
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,10 @@ ENGLISH = "en"  # of documents whose language is not known, as datatrove's filte
 SLICE = 1 << 19  # bytes of text that are cut at once
 TABLE = 4_000_000  # tokens of chunks that a tokenizer keeps, 13 bytes each, before it begins anew
 SPELL = 100_000  # characters that spaCy is given at once
+
+# Each byte that is not UTF-8 is one U+FFFD, as the kernels decode; Python takes several for one.
+EACH = "each byte"
+codecs.register_error(EACH, lambda wrong: ("\ufffd", cast("UnicodeDecodeError", wrong).start + 1))
 
 
 class Segmenter(Protocol):
@@ -190,7 +195,7 @@ class ByRules(_Sentencized):
         letters = letters_only(data, begins, ends, marks())
         asked = np.flatnonzero(letters == 0) if self.letters_stay else np.arange(len(begins))
         texts = [
-            data[begin:end].tobytes().decode("utf-8", "replace")
+            data[begin:end].tobytes().decode("utf-8", EACH)
             for begin, end in zip(begins[asked].tolist(), ends[asked].tolist(), strict=True)
         ]
         counts, lengths, first = np.ones(len(begins), np.int64), [], 0
@@ -300,7 +305,7 @@ class Chinese(_Sentencized):
 @cache
 def dictionary() -> "Dictionary":
     """The words and the model of jieba as arrays."""
-    import jieba  # type: ignore[import-not-found]
+    import jieba  # type: ignore[import-untyped]
     from jieba import finalseg
 
     from stages.kernels.chinese import FIRST_HAN, LAST_HAN, NEVER, Dictionary, table_of
@@ -385,4 +390,4 @@ def _texts(data: Bytes, offsets: Numbers) -> list[str]:
     edges = offsets.tolist()
     whole = data[edges[0] : edges[-1]].tobytes()
     first = edges[0]
-    return [whole[a - first : b - first].decode("utf-8", "replace") for a, b in pairwise(edges)]
+    return [whole[a - first : b - first].decode("utf-8", EACH) for a, b in pairwise(edges)]
