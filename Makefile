@@ -10,7 +10,7 @@ CODE := stages pipelines training evaluation deploy tests benchmarks docs/make.p
 export UV_LINK_MODE ?= hardlink
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: setup demo test lint types bench docs lock clean
+.PHONY: setup demo test test-steps test-runs lint types bench docs lock clean
 
 setup: .venv/ready
 
@@ -28,7 +28,14 @@ demo: setup
 	$(BIN)/bateia demo
 
 test: lint types
-	$(BIN)/python -m pytest
+	$(MAKE) --jobs=2 --output-sync --no-print-directory test-steps test-runs
+
+# Two halves of about the same length, for two cores: what steps do, and what runs do.
+test-steps: setup
+	$(BIN)/python -m pytest tests/contract tests/stages tests/test_architecture.py tests/test_docs.py
+
+test-runs: setup
+	$(BIN)/python -m pytest tests --ignore=tests/contract --ignore=tests/stages --ignore=tests/test_architecture.py --ignore=tests/test_docs.py
 
 lint: setup
 	$(BIN)/ruff format --check $(CODE)
