@@ -304,3 +304,24 @@ def test_a_mode_without_its_packages_is_refused(monkeypatch):
     with pytest.raises(SpecError, match="jieba"):
         C4Quality(mode=MODE).check()
     GopherQuality().check()
+
+
+@pytest.mark.parametrize("code", ["pt", "ja"])
+def test_malformed_text_is_measured_as_if_each_wrong_byte_were_a_replacement_character(code):
+    every = Measure(names=tuple(peers.MEASURES))
+    broken = [b"\xc3", b"um\xe6\xb1 dois", b"\xf0\x9f\x98 \xed\xa0\x80", b"a\xff\x80b. C\xc0\xaf"]
+    mended = [
+        "\ufffd",
+        "um\ufffd\ufffd dois",
+        "\ufffd\ufffd\ufffd \ufffd\ufffd\ufffd",
+        "a\ufffd\ufffdb. C\ufffd\ufffd",
+    ]
+
+    def measured(rows):
+        offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+        buffers = [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(rows))]
+        text = pa.Array.from_buffers(pa.large_string(), len(rows), buffers)
+        batch = pa.record_batch({"text": text, "language": [code] * len(rows)})
+        return every(batch).select(list(peers.MEASURES)).to_pylist()
+
+    assert measured(broken) == measured([text.encode() for text in mended])
