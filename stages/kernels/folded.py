@@ -6,9 +6,18 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from stages.kernels.characters import CLASS_BITS, MARK, PUNCTUATION, SPACE, Bytes, Table, decode
+from stages.kernels.characters import (
+    CLASS_BITS,
+    MARK,
+    PUNCTUATION,
+    SINGLE,
+    SPACE,
+    Bytes,
+    Table,
+    decode,
+)
 from stages.kernels.hashing import mix
-from stages.kernels.words import BASIS, CLASS, COUNTS, NEWLINE, PRIME, ZERO, _fold, _mark, _word
+from stages.kernels.words import BASIS, CLASS, COUNTS, NEWLINE, PRIME, ZERO, _fold, _mark
 
 Hashes: TypeAlias = npt.NDArray[np.uint64]
 Numbers: TypeAlias = npt.NDArray[np.int64]
@@ -23,9 +32,10 @@ def next_token(
 ) -> tuple[int, int, np.uint64]:
     """The token at or behind `at`: where it begins and ends, and its hash; 0 where there is none.
 
-    Tokens are the words of `words.cut`, folded, and its marks, of a run only the first character; a
-    mark that clings to the word behind it is one too, control characters are none. An end of line is a
-    token of hash 0, but one that begins before the end of the text. `counts` (COUNTS) is scratch.
+    Tokens are runs of letters, digits and what stands on them, folded (in scripts without spaces each
+    letter), and marks, of a run of them only the first character; control characters are none. An end
+    of line is a token of hash 0, but one that begins before the end of the text. `counts` (COUNTS) is
+    scratch.
     """
     while at < end:
         point, size = decode(data, at, end)
@@ -38,12 +48,26 @@ def next_token(
             stop = _mark(data, at, end, table, counts)[0]
             return at, stop, mix((BASIS ^ np.uint64(point)) * PRIME)
         else:
-            stop = _word(data, at, at, end, table, 0, counts)[0]
+            stop = run_end(data, at, end, table)
             fold = _fold(data, at, stop, table)
             if fold != EMPTY:
                 return at, stop, fold
             at = stop
     return end, end, np.uint64(0)
+
+
+@njit(cache=True)
+def run_end(data: Bytes, at: int, end: int, table: Table) -> int:
+    """Where the run of letters and digits that begins here ends."""
+    single = table[decode(data, at, end)[0]] & SINGLE != 0
+    while at < end:
+        at += decode(data, at, end)[1]
+        if at >= end:
+            break
+        kind = table[decode(data, at, end)[0]] & CLASS
+        if not kind & MARK and (single or kind & (SPACE | PUNCTUATION | SINGLE)):
+            break
+    return at
 
 
 @njit(cache=True)
