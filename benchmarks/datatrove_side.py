@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from datatrove.data import Document
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.dedup import (
@@ -164,6 +163,8 @@ def dedup(folder: str, size: str, out: str) -> None:
 
 def sign(documents: str, out: str) -> None:
     """CPU seconds from texts to signatures."""
+    import pyarrow.parquet as pq  # the environment of the other comparisons has none
+
     rows = pq.read_table(documents, columns=["id", "text"]).to_pylist()
     signer = MinhashDedupSignature("/tmp", MinhashConfig(5, 14, 8))
     signer.get_shingles("warm")
