@@ -298,7 +298,7 @@ def test_code_from_the_image_and_too_much_quarantine_are_exit_code_3(two, token,
 
     code = submit(path, two.url, str(folder / "store"), ship=False, echo=said.append)
 
-    assert code == 3, said
+    assert code == 3, "\n".join(said)
     assert any("1 of 43 documents were quarantined" in line for line in said)
 
 
