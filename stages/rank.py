@@ -1,6 +1,7 @@
 """The best part of a flow, or its parts from best to worst, by any column that scores documents."""
 
 import json
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
@@ -74,9 +75,9 @@ class _Ranked(Barrier):
         return empty.replace_schema_metadata({"lowest": json.dumps(found, sort_keys=True)})
 
     @property
+    @abstractmethod
     def _parts(self) -> list[float]:
         """The shares of all documents above each cut, rising."""
-        raise NotImplementedError
 
     def _part_of(self, batch: Batch, decision: pa.Table) -> npt.NDArray[np.int64]:
         """The number of each document's part, 0 for the best."""

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cache
 from itertools import chain, pairwise
@@ -121,11 +122,12 @@ def _stops(sentencizer: Any) -> list[str]:
     return [character for character in sentencizer.default_punct_chars if len(character) == 1]
 
 
-class _Sentencized:
+class _Sentencized(ABC):
     """Counts sentences as spaCy's sentencizer does over the tokens of `cut`."""
 
+    @abstractmethod
     def cut(self, data: Bytes, offsets: Numbers) -> "Stream":
-        raise NotImplementedError
+        """The tokens of each text."""
 
     def sentences(self, data: Bytes, offsets: Numbers) -> Numbers:
         from stages.kernels.streams import count_sentences
