@@ -4,10 +4,12 @@ import io
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -144,22 +146,22 @@ def two(tmp_path_factory):
     token.write_text(secrets.token_hex(32))
     port, dashboard, client = free_ports(3)
     host = own_address()
-    home = folder / "ray"
+    # Short, because sockets lie below it; one each, because a node unpacks a job's folder anew.
+    homes = [tempfile.mkdtemp(prefix="ray") for _ in range(2)]
     options = [f"--port={port}", f"--dashboard-port={dashboard}", "--dashboard-host=127.0.0.1"]
-    options += [f"--ray-client-server-port={client}", f"--temp-dir={home}"]
+    options += [f"--ray-client-server-port={client}", f"--temp-dir={homes[0]}"]
+    options += [f"--node-ip-address={host}"]
+    other = [f"--address={host}:{port}", f"--temp-dir={homes[1]}"]
     nodes = []
     try:
-        try:
-            nodes.append(start_node(folder, token, "--head", f"--node-ip-address={host}", *options))
-            nodes.append(start_node(folder, token, f"--address={host}:{port}"))
-        except (
-            AssertionError
-        ) as late:  # `ray start` itself failed, three times: nothing of ours ran
-            pytest.skip(f"no cluster of two nodes can be started here: {late}")
+        nodes.append(start_node(folder, token, "--head", *options))
+        nodes.append(start_node(folder, token, *other))
         yield Two(f"http://127.0.0.1:{dashboard}", token.read_text())
     finally:
         for node in reversed(nodes):
             end(node)
+        for home in homes:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture
