@@ -55,7 +55,8 @@ class Pipeline:
 
     `max_errors`: share of the documents that a stage may fail on before it stops the run.
     `max_quarantine`: share of quarantined documents above which a run ends with exit code 3.
-    `seconds`: time that one document may take in one pass before its worker is killed.
+    `seconds`: CPU time that one document may take in one pass before its worker is killed; by the
+    clock, five times that.
     """
 
     name: str

@@ -2,6 +2,7 @@
 
 import faulthandler
 import resource
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from stages.shards import DOCUMENTS
 
 ROW = pa.field("row", pa.uint32())  # position in the input, for decisions and poison lists
 UNREADABLE = -1  # in place of a row in a poison list: reading the input kills the worker
+PATIENCE = 5  # times the CPU that a batch may take, by the clock
 READ = "read"  # the first line of every funnel: what came in, and what could not be read
 
 
@@ -340,15 +342,23 @@ def text_bytes(batch: Batch) -> int:
 
 
 class Budget:
-    """Ends the process when one batch takes longer than it may, whatever holds the interpreter."""
+    """Ends the process when one batch takes too long, whatever holds the interpreter.
+
+    Too long is `seconds` of the process's CPU, so that a busy machine condemns no document, or
+    PATIENCE times as much by the clock, for what waits and does not compute.
+    """
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        if seconds:
+            faulthandler.register(signal.SIGPROF, chain=True)  # says where, and the process ends
 
     def __enter__(self) -> None:
         if self.seconds:
-            faulthandler.dump_traceback_later(self.seconds, exit=True)
+            faulthandler.dump_traceback_later(PATIENCE * self.seconds, exit=True)
+            signal.setitimer(signal.ITIMER_PROF, self.seconds)
 
     def __exit__(self, *_: object) -> None:
         if self.seconds:
+            signal.setitimer(signal.ITIMER_PROF, 0)
             faulthandler.cancel_dump_traceback_later()
