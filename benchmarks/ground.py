@@ -16,7 +16,7 @@ from stages.base import part
 from stages.extract import HtmlToText
 from stages.read import Warc
 
-OURS = (sys.executable, "-m", "benchmarks.bateia_side")
+OURS = (str(CACHE / "bateia/bin/python"), "-m", "benchmarks.bateia_side")
 THEIRS = (str(CACHE / "datatrove/bin/python"), str(ROOT / "benchmarks/datatrove_side.py"))
 PACKAGES = ("bateia", "pyarrow", "numba", "resiliparse", "fastwarc", "trafilatura", "tokenizers")
 SAMPLE = 2_000  # documents that the stages are compared on
@@ -56,14 +56,17 @@ def fetch() -> Path:
 
 
 def install() -> None:
-    """datatrove in an environment of its own."""
-    lock = ROOT / "benchmarks" / "datatrove.lock"
-    uv, home = [sys.executable, "-m", "uv"], CACHE / "datatrove"
-    subprocess.run([*uv, "venv", "-q", "--allow-existing", "-p", sys.executable, home], check=True)
-    subprocess.run(
-        [*uv, "pip", "install", "-q", "-p", THEIRS[0], "--no-deps", "--require-hashes", "-r", lock],
-        check=True,
-    )
+    """Both sides in an environment of their own: what a user of each installs, and nothing else."""
+    lock, own = ROOT / "benchmarks" / "datatrove.lock", f"{ROOT}[trafilatura]"
+    uv = [sys.executable, "-m", "uv"]
+    for side, wanted in (
+        (THEIRS, ["--no-deps", "--require-hashes", "-r", lock]),
+        (OURS, ["-c", ROOT / "requirements.lock", "-e", own]),
+    ):
+        home = Path(side[0]).parents[1]
+        make = [*uv, "venv", "-q", "--allow-existing", "-p", sys.executable, home]
+        subprocess.run(make, check=True)
+        subprocess.run([*uv, "pip", "install", "-q", "-p", side[0], *wanted], check=True)
 
 
 def sample(ground: Ground) -> None:
