@@ -107,6 +107,7 @@ def whole(given: argparse.Namespace) -> Found:  # noqa: ARG001
         "seconds": {"bateia": mine["seconds"], "datatrove": sum(theirs["seconds"].values())},
         "steps": theirs["seconds"],
         "peak": {"bateia": mine["peak"], "datatrove": theirs["peak"]},
+        "rounds": mine["rounds"],
         **truth.judge(texts.combine_chunks(), mine, theirs),
     }
 
@@ -244,6 +245,10 @@ datatrove finds {clusters["number"]["datatrove"]:,} clusters, bateia {clusters["
 Of the pairs of documents that share a cluster of either side, {clusters["before"]:.1%} share one of both if
 bateia's are taken before verification, {clusters["after"]:.1%} after.
 The largest cluster has {clusters["largest"]["datatrove"]:,} documents in datatrove, {clusters["largest"]["bateia"]:,} in bateia.
+
+Round by round:
+
+{rounds_table(found)}
 """.strip()
 
 

@@ -78,7 +78,9 @@ def alone(
             "is that similar only to documents that left for another": int(
                 (them & like & ~stays).sum()
             ),
-            "is that similar to one that stays; no band of ours agrees": int((them & stays).sum()),
+            "is that similar to one that stays, with which bateia did not compare it": int(
+                (them & stays).sum()
+            ),
         },
         "bateia": {
             "is the one that datatrove keeps of its cluster": int((us & (theirs >= 0)).sum()),
