@@ -330,8 +330,8 @@ def central_text(found: Found) -> str:
     return f"""
 ### The rounds that are one task each
 
-{most["pairs"]:,} proposals among as many documents, in clusters of three, half of them far apart; what {least["pairs"]:,}
-take is taken off.
+{most["pairs"]:,} pairs of as many documents, clusters of three, each pair proposed in ten ranges of the key; what
+{least["pairs"]:,} take is taken off.
 
 {table(["round", "CPU seconds", "microseconds per pair", "bytes of memory per pair"], rows)}
 

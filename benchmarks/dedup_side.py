@@ -31,6 +31,7 @@ from stages.shards import SKETCH
 
 ROWS = 256  # documents of a batch
 SHARDS = 1_000  # that made-up pairs are spread over
+REPEATS = 10  # of a pair: in so many ranges of the key are bands that both documents have
 
 
 class Counted(InProcess):
@@ -137,7 +138,7 @@ def central(pairs: str, out: str) -> None:
     del made, value
     found = {}
     for kind, args in (
-        ("ask", ("barrier", listed(store, "proposed"))),
+        ("ask", ("barrier", listed(store, "proposed", REPEATS))),
         ("conclude", ("barrier", listed(store, "verified"))),
     ):
         found[kind] = round_of(store, Task(kind, kind, args))
@@ -186,8 +187,8 @@ def put(store: Store, key: str, tables: dict[str, pa.Table]) -> None:
     store.commit(key, folder, {}, {})
 
 
-def listed(store: Store, key: str) -> str:
-    store.note(f"manifests/{key}.json", [key])
+def listed(store: Store, key: str, times: int = 1) -> str:
+    store.note(f"manifests/{key}.json", [key] * times)
     return key
 
 

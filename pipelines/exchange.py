@@ -277,8 +277,9 @@ def conclude(store: Store, target: str, barrier: str, proposals: str) -> Commit:
 
 def names(store: Store, target: str, shards: str, concluded: str, number: int) -> Commit:
     """The ids of the documents of one shard that a decision says were kept."""
-    kept = pq.read_table(store.open(concluded, CONCLUSION), columns=["kept"])["kept"].to_numpy()
-    rows = np.unique(kept[kept >> np.uint64(32) == number]) & np.uint64(0xFFFFFFFF)
+    here = between("kept", number << 32, ((number + 1) << 32) - 1)
+    kept = pq.read_table(store.open(concluded, CONCLUSION), columns=["kept"], filters=here)["kept"]
+    rows = np.unique(kept.to_numpy()) & np.uint64(0xFFFFFFFF)
     docs, ids = [], []
     for batch, picked in documents_of(store, manifest(store, shards)[number], rows, ["id"]):
         docs.append(pa.array(picked + np.uint64(number << 32), pa.uint64()))
