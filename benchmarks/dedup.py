@@ -28,6 +28,11 @@ LIMIT = 10_000  # documents that all pairs are compared of
 SIGNED = 1_000  # documents that datatrove signs for the comparison by MB/s
 SIZES = (10_000, 100_000, 1_000_000)
 SYNTHETIC_WORDS, COPY_EVERY = 60, 10
+PAIRS = (
+    3_000,
+    300_000,
+    3_000_000,
+)  # the first to compile kernels, and for what a task costs without any
 WORK = CACHE / "dedup"
 PACKAGES = ("bateia", "pyarrow", "numba", "datatrove", "scipy")
 Found = dict[str, Any]
@@ -102,6 +107,7 @@ def whole(given: argparse.Namespace) -> Found:  # noqa: ARG001
         "seconds": {"bateia": mine["seconds"], "datatrove": sum(theirs["seconds"].values())},
         "steps": theirs["seconds"],
         "peak": {"bateia": mine["peak"], "datatrove": theirs["peak"]},
+        "rounds": mine["rounds"],
         **truth.judge(texts.combine_chunks(), mine, theirs),
     }
 
@@ -142,8 +148,19 @@ def growth(given: argparse.Namespace) -> Found:  # noqa: ARG001
                 "peak": found["peak"],
                 "planted": planted,
                 "found": len(found["copies"]),
+                "rounds": found["rounds"],
             }
         )
+    return {"rows": rows}
+
+
+def central(given: argparse.Namespace) -> Found:  # noqa: ARG001
+    """The rounds of one task each by themselves, over made-up pairs."""
+    rows = []
+    for count in PAIRS:
+        command = [sys.executable, "-m", "benchmarks.dedup_side", "central", str(count)]
+        found = run([*command, str(WORK / "central.json")], WORK / "central.json")
+        rows.append({"pairs": count, **found})
     return {"rows": rows}
 
 
@@ -176,7 +193,7 @@ def synthetic(folder: Path, count: int) -> int:
     return len(copies)
 
 
-PARTS = {"whole": whole, "signatures": signatures, "growth": growth}
+PARTS = {"whole": whole, "signatures": signatures, "growth": growth, "central": central}
 
 
 def page(results: Found) -> str:
@@ -197,6 +214,11 @@ def whole_text(found: Found) -> str:
         for name in ("datatrove", "bateia")
     ]
     removed, clusters, alike = found["removed"], found["clusters"], found["alike"]
+    alone = [
+        (name, why, many)
+        for name, reasons in found["alone"].items()
+        for why, many in reasons.items()
+    ]
     return f"""
 ### All of it, and whether it is right
 
@@ -215,9 +237,18 @@ At or above the threshold {alike["expected"]:.2%} are expected, {alike["found"]:
 
 {table(["", "removed", "wrong", "wrong, share"], [(name, *removed[name]) for name in ("datatrove", "bateia")])}
 
-Both remove {removed["both"]:,}. Of the pairs of documents that share a cluster of either side,
-{clusters["before"]:.1%} share one of both if bateia's are taken before verification, {clusters["after"]:.1%} after.
+Both remove {removed["both"]:,}. Those that one side alone removes:
+
+{table(["removed by", "a document that", "documents"], alone)}
+
+datatrove finds {clusters["number"]["datatrove"]:,} clusters, bateia {clusters["number"]["bateia"]:,}; {clusters["same"]:,} are the same documents.
+Of the pairs of documents that share a cluster of either side, {clusters["before"]:.1%} share one of both if
+bateia's are taken before verification, {clusters["after"]:.1%} after.
 The largest cluster has {clusters["largest"]["datatrove"]:,} documents in datatrove, {clusters["largest"]["bateia"]:,} in bateia.
+
+Round by round:
+
+{rounds_table(found)}
 """.strip()
 
 
@@ -253,10 +284,68 @@ writing and checksums included. A copy of a copy that left is too unlike its ori
 with the 98 % that the bands find, 88 % of what was planted is to leave.
 
 {table(head, rows)}
+
+Round by round, of the most documents; bytes are those that it leaves on the store for each document. The
+memory of the process is that of its libraries too, {found["rows"][-1]["rounds"]["decide"]["before"] / 1e6:.0f} MB before the first range of keys.
+
+{rounds_table(found["rows"][-1])}
 """.strip()
 
 
-written = {"whole": whole_text, "signatures": signatures_text, "growth": growth_text}
+def rounds_table(row: Found) -> str:
+    """What each round of a run costs and leaves."""
+    many = row["documents"]
+    rows = [
+        (
+            name,
+            about["tasks"],
+            about["seconds"] / many * 1e6,
+            about["peak"] / 1e6,
+            ", ".join(
+                f"{file.rpartition('.')[0]} {size / many:.3g}"
+                for file, (size, _) in sorted(about["files"].items())
+                if size / many >= 0.05
+            ),
+        )
+        for name, about in row["rounds"].items()
+    ]
+    head = ["round", "tasks", "microseconds each", "peak memory, MB", "bytes each"]
+    return table(head, rows)
+
+
+def central_text(found: Found) -> str:
+    least, most = found["rows"][0], found["rows"][-1]
+    more = most["pairs"] - least["pairs"]
+    kinds = ("ask", "conclude", "settle")
+    rows = [
+        (
+            kind,
+            most[kind]["seconds"],
+            (most[kind]["seconds"] - least[kind]["seconds"]) / more * 1e6,
+            (most[kind]["bytes"] - least[kind]["bytes"]) / more,
+        )
+        for kind in kinds
+    ]
+    opened = most["open"]
+    return f"""
+### The rounds that are one task each
+
+{most["pairs"]:,} pairs of as many documents, clusters of three, each pair proposed in ten ranges of the key; what
+{least["pairs"]:,} take is taken off.
+
+{table(["round", "CPU seconds", "microseconds per pair", "bytes of memory per pair"], rows)}
+
+A range of keys is read from every shard. Of the sketch of 50,000 documents, {opened["bytes"] / 1e6:.1f} MB in {opened["groups"]} row groups,
+one of 35,000 ranges takes {opened["seconds"] * 1e3:.1f} ms of CPU.
+""".strip()
+
+
+written = {
+    "whole": whole_text,
+    "signatures": signatures_text,
+    "growth": growth_text,
+    "central": central_text,
+}
 
 
 if __name__ == "__main__":

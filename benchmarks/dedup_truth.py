@@ -57,7 +57,37 @@ def judge(texts: pa.Array, mine: Found, theirs: Found) -> Found:
             "resolved": float(resolved["bateia"][alike].mean()),
         },
         "removed": {**removed, "both": int((gone["bateia"] & gone["datatrove"]).sum())},
+        "alone": alone(gone, left[alike], right[alike], np.array(theirs["clusters"])),
         "clusters": clusters(np.array(theirs["clusters"]), candidates(keys), copies, kept),
+    }
+
+
+def alone(
+    gone: dict[str, npt.NDArray[np.bool_]], left: Places, right: Places, theirs: Places
+) -> Found:
+    """Who was removed by one side only, and why; pairs are those at or above the threshold."""
+    ours = gone["bateia"]
+    like, stays = np.zeros(len(ours), bool), np.zeros(len(ours), bool)
+    for a, b in ((left, right), (right, left)):
+        like[a] = True
+        stays[a[~ours[b]]] = True
+    them, us = gone["datatrove"] & ~ours, ours & ~gone["datatrove"]
+    return {
+        "datatrove": {
+            "is not that similar to any document": int((them & ~like).sum()),
+            "is that similar only to documents that left for another": int(
+                (them & like & ~stays).sum()
+            ),
+            "is that similar to one that stays, with which bateia did not compare it": int(
+                (them & stays).sum()
+            ),
+        },
+        "bateia": {
+            "is the one that datatrove keeps of its cluster": int((us & (theirs >= 0)).sum()),
+            "is in no cluster of datatrove, no band of which agrees": int(
+                (us & (theirs < 0)).sum()
+            ),
+        },
     }
 
 
@@ -157,11 +187,20 @@ def clusters(theirs: Places, before: Places, copies: Places, kept: Places) -> Fo
     return {
         "before": agreement(theirs, before),
         "after": agreement(theirs, after),
+        "number": {"datatrove": len(groups(theirs)), "bateia": len(groups(after))},
+        "same": len(groups(theirs) & groups(after)),
         "largest": {
             "datatrove": int(np.unique(theirs, return_counts=True)[1].max()),
             "bateia": int(np.unique(after, return_counts=True)[1].max()),
         },
     }
+
+
+def groups(cluster: Places) -> set[tuple[int, ...]]:
+    """The members of every cluster of two documents or more."""
+    order = np.argsort(cluster, kind="stable")
+    edges = np.flatnonzero(np.diff(cluster[order])) + 1
+    return {tuple(some.tolist()) for some in np.split(order, edges) if len(some) > 1}
 
 
 def agreement(a: Places, b: Places) -> float:

@@ -109,17 +109,24 @@ def difference(kept: str, copy: str) -> Data:
 
 
 def _shares(store: Store, shards: list[str], stage: str, description: Description) -> Data:
-    """Of the domains and sources with most copies, how many documents came and how many were copies."""
+    """Of the domains and sources with most copies, how many documents came and how many were copies.
+
+    Of those of a source, `elsewhere` are copies of a document of another source, such as an earlier crawl.
+    """
     counts: dict[str, Counter[str]] = {"domain": Counter(), "source": Counter()}
+    elsewhere: Counter[str] = Counter()
     for key in shards:
-        columns = ["url", "source", "stage"]
+        columns = ["url", "source", "stage", "copy_of"]
         rows = pq.read_table(store.open(key, REJECTS, check=False), columns=columns)
         rows = rows.filter(pc.equal(rows["stage"], stage)).combine_chunks()
         for batch in rows.to_batches():
             for table, column in (("domain", hosts(batch["url"])), ("source", batch["source"])):
                 for entry in pc.value_counts(column).to_pylist():
                     counts[table][entry["values"] or ""] += entry["counts"]
-    return {
+            for name in batch["source"].unique().to_pylist():
+                ours = batch.filter(pc.equal(batch["source"], name))["copy_of"]
+                elsewhere[name] += pc.sum(pc.invert(pc.starts_with(ours, f"{name}/"))).as_py() or 0
+    found: Data = {
         f"{table}s": [
             {
                 "name": name,
@@ -130,3 +137,6 @@ def _shares(store: Store, shards: list[str], stage: str, description: Descriptio
         ]
         for table, counter in counts.items()
     }
+    for row in found["sources"]:
+        row["elsewhere"] = elsewhere[row["name"]]
+    return found

@@ -25,6 +25,7 @@ PROPOSALS, PAIRS, WANTED = "proposals.parquet", "pairs.parquet", "wanted.parquet
 EVIDENCE, CONCLUSION, NAMES = "evidence.parquet", "conclusion.parquet", "names.parquet"
 DECISION = "decision.parquet"
 PAIRS_PER_TASK = 100_000
+UNION_ROWS = 4_000_000  # proposals in memory before those that were proposed twice are looked for
 SKETCH_ROWS_PER_TASK = 4_000_000
 GROUP_BYTES = 8 << 20  # of evidence in a row group
 WINDOW_BYTES = 64 << 20  # of evidence of a shard in memory at once
@@ -107,7 +108,7 @@ def nobody() -> pa.RecordBatch:
 
 def ask(store: Store, target: str, barrier: str, proposals: str) -> Commit:
     """Name the pairs to compare and the documents whose evidence they need."""
-    found = pa.concat_tables(_each(store, proposals, PROPOSALS))
+    found = union(_each(store, proposals, PROPOSALS), UNION_ROWS)
     pairs = (
         barrier_of(store, barrier)
         .ask(found)
@@ -128,6 +129,25 @@ def ask(store: Store, target: str, barrier: str, proposals: str) -> Commit:
         "shards": numbers,
     }
     return _write(store, target, {PAIRS: pairs, WANTED: wanted}, result)
+
+
+def union(tables: Iterable[pa.Table], most: int) -> pa.Table:
+    """All rows of some tables, those that are equal about once.
+
+    Two documents that are the same are proposed in every range of the key in which bands of theirs are.
+    Twice as many rows are held as differ, or as `most`.
+    """
+    found: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        found.append(table)
+        rows += table.num_rows
+        if rows > most:
+            whole = pa.concat_tables(found)
+            found = [whole.group_by(whole.column_names, use_threads=False).aggregate([])]
+            rows = found[0].num_rows
+            most = max(most, 2 * rows)
+    return pa.concat_tables(found)
 
 
 def evidence(
@@ -245,7 +265,7 @@ def within(sizes: np.ndarray, most: int) -> Iterator[slice]:
 
 def conclude(store: Store, target: str, barrier: str, proposals: str) -> Commit:
     """Turn all proposals into one decision, in which documents are still numbers."""
-    found = pa.concat_tables(_each(store, proposals, PROPOSALS))
+    found = pa.concat_tables(list(_each(store, proposals, PROPOSALS)))
     decision = barrier_of(store, barrier).conclude(found)
     numbers: list[int] = []
     if "kept" in decision.schema.names:
@@ -257,8 +277,9 @@ def conclude(store: Store, target: str, barrier: str, proposals: str) -> Commit:
 
 def names(store: Store, target: str, shards: str, concluded: str, number: int) -> Commit:
     """The ids of the documents of one shard that a decision says were kept."""
-    kept = pq.read_table(store.open(concluded, CONCLUSION), columns=["kept"])["kept"].to_numpy()
-    rows = np.unique(kept[kept >> np.uint64(32) == number]) & np.uint64(0xFFFFFFFF)
+    here = between("kept", number << 32, ((number + 1) << 32) - 1)
+    kept = pq.read_table(store.open(concluded, CONCLUSION), columns=["kept"], filters=here)["kept"]
+    rows = np.unique(kept.to_numpy()) & np.uint64(0xFFFFFFFF)
     docs, ids = [], []
     for batch, picked in documents_of(store, manifest(store, shards)[number], rows, ["id"]):
         docs.append(pa.array(picked + np.uint64(number << 32), pa.uint64()))
@@ -330,8 +351,8 @@ def _of_shard(store: Store, key: str, name: str, number: int) -> pa.Table:
     return table.append_column("row", rows)
 
 
-def _each(store: Store, keys: str, name: str) -> list[pa.Table]:
-    return [pq.read_table(store.open(key, name)) for key in manifest(store, keys)]
+def _each(store: Store, keys: str, name: str) -> Iterator[pa.Table]:
+    return (pq.read_table(store.open(key, name)) for key in manifest(store, keys))
 
 
 def _write(

@@ -10,11 +10,9 @@ from html.entities import html5
 # Elements that mark up prose, and that a page's author or a feed leaves in it.
 BLOCKS = "p|div|br|hr|li|ul|ol|dl|dt|dd|h[1-6]|blockquote|center|table|tbody|thead|tr|td|th"
 INLINE = "a|b|i|u|s|em|strong|strike|font|span|sup|sub|small|big|img|wbr|abbr|cite|mark"
+ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,31});")
 # What a document must hold to be looked at; RE2, over whole columns. Few do.
-MARKED = (
-    r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,31});"
-    rf"|(?i:</?(?:{BLOCKS}|{INLINE})[\s/>])"
-)
+MARKED = rf"{ENTITY.pattern}|(?i:</?(?:{BLOCKS}|{INLINE})[\s/>])"
 UNPAIRED = {"br", "hr", "img", "wbr", "p", "li"}  # they need no end
 TAG = re.compile(
     rf"<(/?)({BLOCKS}|{INLINE})"
@@ -27,7 +25,6 @@ BLOCK = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 MARKUP = re.compile(r"<[A-Za-z/!?]")
-ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][0-9A-Za-z]{1,31});")
 
 # What is shown as a picture: Emoji_Presentation of Unicode 17 with its neighbours of the same blocks,
 # signs that a selector or skin tone makes one, and what joiners, tones and tags make of several.

@@ -77,6 +77,17 @@ def at_least(step: Step, bounds: dict[str, int]) -> None:
             raise SpecError(f"{name}: expected at least {least}, got {value}")
 
 
+def shared(sketches: pa.Table, *names: str) -> pa.Table:
+    """Some columns of the rows whose key other rows have too, in order of the key."""
+    key = sketches["key"].to_numpy()
+    order = np.argsort(key)
+    same = key[order[1:]] == key[order[:-1]]
+    again = np.zeros(len(key), bool)
+    again[1:] |= same
+    again[:-1] |= same
+    return sketches.select(names).take(pa.array(order[again]))
+
+
 def places_of(batch: Batch, decision: pa.Table, *names: str) -> tuple[Places, Sequence[Places]]:
     """Where, in columns of a decision in order of row, what it says of each row of the batch stands.
 

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from stages.base import Barrier, Batch, Stage
-from stages.dedup.cutting import _Cutting, at_least, places_of
+from stages.dedup.cutting import _Cutting, at_least, places_of, shared
 from stages.errors import SpecError
 from stages.kernels.hashing import string_buffers
 
@@ -78,14 +78,8 @@ class SpanDedup(_Spans, Barrier):
 
     def decide(self, sketches: pa.Table) -> pa.Table:
         """The spans to cut, as (`doc`, `span`)."""
-        key = sketches["key"].to_numpy()
-        order = np.argsort(key)
-        same = key[order[1:]] == key[order[:-1]]
-        again = np.zeros(len(key), bool)
-        again[1:] |= same
-        again[:-1] |= same
-        columns = sketches.take(pa.array(order[again])).select(["key", "check", "doc", "span"])
-        key, check, doc, span = (column.to_numpy() for column in columns.columns)
+        columns = shared(sketches, "key", "check", "doc", "span").columns
+        key, check, doc, span = (column.to_numpy() for column in columns)
         order = np.lexsort((span, doc, check, key))
         key, check, doc, span = key[order], check[order], doc[order], span[order]
         first = np.ones(len(key), bool)

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from stages.base import Barrier, Batch
-from stages.dedup.cutting import _Cutting, at_least, places_of
+from stages.dedup.cutting import _Cutting, at_least, places_of, shared
 from stages.kernels.hashing import string_buffers
 
 
@@ -48,13 +48,7 @@ class SubstringDedup(_Cutting, Barrier):
 
     def decide(self, sketches: pa.Table) -> pa.Table:
         """The grams that occur again, as (`doc`, `at`), in order."""
-        key = sketches["key"].to_numpy()
-        order = np.argsort(key)
-        same = key[order[1:]] == key[order[:-1]]
-        again = np.zeros(len(key), bool)
-        again[1:] |= same
-        again[:-1] |= same
-        found = sketches.select(["doc", "at"]).take(pa.array(order[again]))
+        found = shared(sketches, "doc", "at")
         return found.sort_by([("doc", "ascending"), ("at", "ascending")])
 
     def refine(self, batch: Batch, proposals: pa.Table) -> pa.Table:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from numba import njit
 
 from stages.kernels.characters import Bytes, Table
-from stages.kernels.folded import Hashes, Numbers, next_token, word_hash
+from stages.kernels.folded import Hashes, Numbers, hash_points, next_token
 from stages.kernels.hashing import P1, mix
 from stages.kernels.ngrams import table_size
 
@@ -41,7 +41,7 @@ def empty(entries: int, order: int) -> Model:
     values = slots.view(np.float32)
     values[:, 2] = -100
     special = [np.frombuffer(word, np.uint8) for word in (b"<s>", b"</s>", b"<unk>")]
-    begin, end, unknown = (np.uint64(word_hash(word, 0, len(word))) for word in special)
+    begin, end, unknown = (np.uint64(hash_points(word, 0, len(word))) for word in special)
     return Model(slots, values, order, begin, end, unknown)
 
 
@@ -88,7 +88,7 @@ def fill(data: Bytes, at: int, slots: Hashes, values: Floats, order: int) -> tup
             while at < end and data[at] != BLANK and data[at] != TAB and data[at] != LINE:
                 at += 1
             sound = sound and at > start
-            words[position] = word_hash(data, start, at)
+            words[position] = hash_points(data, start, at)
         at = skip(data, at, end)
         backoff = 0.0
         if at < end and data[at] != LINE:

@@ -129,8 +129,8 @@ def encode(out: Bytes, to: int, point: np.uint32) -> int:
 
 
 @njit(cache=True)
-def word_hash(data: Bytes, at: int, end: int) -> np.uint64:
-    """The hash of a spelled token, from its bytes."""
+def hash_points(data: Bytes, at: int, end: int) -> np.uint64:
+    """The hash of a text by its code points, as a token's is by those it means."""
     code = BASIS
     while at < end:
         point, size = decode(data, at, end)

@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 
 from stages.kernels.characters import LINE_END, SPACE, TERMINAL, Bytes, Table, decode
+from stages.kernels.folded import hash_points
 from stages.kernels.hashing import hash_bytes, mix
 from stages.kernels.ngrams import find, table_size
 from stages.kernels.words import (
@@ -128,7 +129,7 @@ def _line(
     if repeats and plain:
         code |= hash_bytes(data, start, stop, np.uint64(0))
     elif repeats:
-        code |= _hash_points(data, start, stop)
+        code |= hash_points(data, start, stop)
     return after, code, length, blank
 
 
@@ -141,16 +142,6 @@ def _is_bulleted(data: Bytes, at: int, end: int, table: Table) -> bool:
             return bool(point == HYPHEN or (point > 0x80 and point in BULLETS))
         at += size
     return False
-
-
-@njit(cache=True)
-def _hash_points(data: Bytes, at: int, end: int) -> np.uint64:
-    code = BASIS
-    while at < end:
-        point, size = decode(data, at, end)
-        code = (code ^ np.uint64(point)) * PRIME
-        at += size
-    return mix(code)
 
 
 @njit(cache=True)

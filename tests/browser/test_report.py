@@ -2,18 +2,12 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 
 from deploy.pages import report_html
 from tests.deploy.sample_report import NASTY, large_report
-
-BINARY = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = pytest.mark.skipif(BINARY is None, reason="no chromium on this machine's PATH")
 
 
 @pytest.fixture(scope="module")
@@ -26,44 +20,6 @@ def address(report, tmp_path_factory) -> str:
     path: Path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(report_html(report), encoding="utf-8")
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BINARY, args=arguments)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(browser, address):
-    """Opens the page so wide, in this theme; the page keeps its messages, errors and requests."""
-    contexts = []
-
-    def opened(width=1400, theme="light"):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce"
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.heard = []
-        page.on("console", lambda message: page.heard.append(message.text))
-        page.on("pageerror", lambda error: page.heard.append(str(error)))
-        page.on("request", lambda request: page.heard.append(request.url))
-        page.add_init_script(
-            "addEventListener('securitypolicyviolation', (e) => console.log('policy', e.violatedDirective))"
-        )
-        page.goto(address)
-        page.heard.remove(address)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
 
 
 def scroll_through(page):

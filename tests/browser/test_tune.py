@@ -2,7 +2,6 @@
 
 import http.client
 import re
-import shutil
 import subprocess
 import sys
 
@@ -13,10 +12,6 @@ from pipelines.bounds import with_bounds
 from pipelines.report import report
 from tests.tuned import write_recipe, write_texts
 
-BINARY = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = pytest.mark.skipif(BINARY is None, reason="no chromium on this machine's PATH")
 WORDS = '[data-rule="GopherQuality.words"]'
 
 
@@ -41,37 +36,15 @@ def address(done):
         assert server.wait(20) == 0
 
 
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BINARY, args=arguments)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(browser, address, done):
-    contexts = []
-
-    def opened(width=1400, theme="light"):
+def opened(opened, done):
+    def unsaved(*how, **more):
         done.store.home.delete(f"runs/{done.id}/bounds.json")  # what another test saved
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
-        contexts.append(context)
-        page = context.new_page()
-        page.heard = []
-        page.on("console", lambda message: page.heard.append(message.text))
-        page.on("pageerror", lambda error: page.heard.append(str(error)))
-        page.on("request", lambda r: r.url.startswith(address) or page.heard.append(r.url))
-        page.goto(address)
+        page = opened(*how, **more)
         page.wait_for_selector('main[aria-busy="false"]')
         return page
 
-    yield opened
-    for context in contexts:
-        context.close()
+    return unsaved
 
 
 def move(page, rule, tenths):

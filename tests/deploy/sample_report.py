@@ -188,7 +188,7 @@ def copies(documents):
         "similarity": 0.8, "by_similarity": pairs, "sizes": {str(2**at): documents // 4**at for at in range(1, 12)},
         "recall": [1 - (1 - ((at + 0.5) / 20) ** 8) ** 14 for at in range(20)],
         "candidates": {str(2**at): documents // 3**at for at in range(1, 14)}, "giant": {"size": documents // 9, "leave": 3},
-        "largest": largest, "sources": [{"name": "warc", "in": documents, "copies": documents // 5}],
+        "largest": largest, "sources": [{"name": "warc", "in": documents, "copies": documents // 5, "elsewhere": documents // 9}],
         "domains": [{"name": f"{'x' * at}.exemplo.br", "in": documents // (at + 1), "copies": documents // (at + 2) // 3}
                     for at in range(48)] + [{"name": NASTY[1], "in": 3, "copies": 1}, {"name": "", "in": 2, "copies": 1}],
     }  # fmt: skip

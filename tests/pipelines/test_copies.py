@@ -55,7 +55,7 @@ def test_the_report_has_the_clusters_with_their_members_and_where_they_differ(do
 
     assert (exact["stage"], exact["copies"], exact["sizes"]) == ("ExactDedup", 10, {"2": 10})
     assert exact["domains"] == [{"name": "b.org", "in": 10, "copies": 10}]
-    assert exact["sources"] == [{"name": "jsonl", "in": 29, "copies": 10}]
+    assert exact["sources"] == [{"name": "jsonl", "in": 29, "copies": 10, "elsewhere": 0}]
     assert (near["stage"], near["copies"], near["sizes"]) == ("MinHashDedup", 8, {"8": 1})
     assert near["domains"] == [{"name": "c.org", "in": 9, "copies": 8}]
     assert near["compared"] == near["alike"] == 36
@@ -70,6 +70,31 @@ def test_the_report_has_the_clusters_with_their_members_and_where_they_differ(do
         assert any("other" in side for pair in different for side in pair)
     counted = {stage["stage"]: stage["dropped"] for stage in report(done)["flows"][0]["stages"]}
     assert sum(counted["MinHashDedup"].values()) == near["copies"]
+
+
+def test_a_report_says_which_copies_of_a_crawl_are_of_another_crawl(tmp_path):
+    texts = {
+        "spring": ["um", "um", "dois"],
+        "spring/b": ["dois"],
+        "autumn": ["três", "um", "três", "dois"],
+    }
+    for name, some in texts.items():
+        path = tmp_path / f"{name.replace('/', '-')}.jsonl"
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in some))
+    sources = [
+        Jsonl(paths=str(tmp_path / f"{name.replace('/', '-')}.jsonl"), name=name) for name in texts
+    ]
+    done = run(Pipeline("crawls", {"all": Flow(sources, [ExactDedup()])}), str(tmp_path / "store"))
+
+    [exact] = report(done)["flows"][0]["copies"]
+
+    assert exact["sources"] == [
+        {"name": "autumn", "in": 4, "copies": 3, "elsewhere": 2},
+        {"name": "spring", "in": 3, "copies": 1, "elsewhere": 0},
+        {"name": "spring/b", "in": 1, "copies": 1, "elsewhere": 1},
+    ]
+    page = report_html(report(done))
+    assert '<th class="n">of another source</th>' in page
 
 
 def test_the_page_shows_them_and_runs_nothing_of_them(done):
