@@ -195,7 +195,7 @@ def test_a_line_with_a_phrase_in_it_is_searched_and_few_others_are(before):
 @given(data=st.binary(min_size=8, max_size=30), at=st.integers(0, 22))
 def test_eight_bytes_are_told_apart_as_one_by_one(data, at):
     array, at = np.frombuffer(data, np.uint8), min(at, len(data) - 8)
-    some = eight.eight(array, at)
+    some = np.uint64(eight.eight(array, at))
     piece = data[at : at + 8]
 
     def places(mask):
@@ -207,8 +207,8 @@ def test_eight_bytes_are_told_apart_as_one_by_one(data, at):
     ]
     assert places(eight.digits(some)) == [n for n, b in enumerate(piece) if 48 <= b < 58]
     assert places(eight.printed(some)) == [n for n, b in enumerate(piece) if 32 <= b < 128]
-    assert eight.first(eight.digits(some)) == min(places(eight.digits(some)), default=8)
-    assert int(some & eight.below(3)) == int.from_bytes(piece[:3], "little")
+    assert eight.first(np.uint64(eight.digits(some))) == min(places(eight.digits(some)), default=8)
+    assert int(some & np.uint64(eight.below(3))) == int.from_bytes(piece[:3], "little")
 
 
 def test_letters_and_digits_of_ascii_are_what_no_table_breaks_at():
