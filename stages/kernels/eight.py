@@ -3,12 +3,9 @@
 A mask has the highest bit of each byte that is meant, and no other bit.
 """
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
+from numba.cpython.unsafe.numbers import trailing_zeros
 
 from stages.kernels.characters import Bytes
 
@@ -81,14 +78,4 @@ def printed(some: np.uint64) -> np.uint64:
 @njit(cache=True, _nrt=False, inline="always")
 def first(mask: np.uint64) -> int:
     """The place of the first byte that is meant; 8 if none is."""
-    return lowest_bit(mask) >> 3
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def lowest_bit(typing: Any, number: Any) -> Any:  # noqa: ARG001
-    """The number of the lowest bit that is set, 64 if none is."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
-        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.int64(types.uint64), generate
+    return int(trailing_zeros(mask)) >> 3
