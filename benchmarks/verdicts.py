@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from benchmarks.differences import WRONG, differences
 from benchmarks.page import circumstances, earlier, keep, table, words
 from stages.base import DROPPED, Batch, Stage
 from stages.kernels.stopwords import languages as stop_words
@@ -34,6 +35,10 @@ HEAD = (
     "only bateia drops", "where they differ",
 )  # fmt: skip
 SPEEDS = ("filter", "language", "MB", "datatrove", "first texts", "times", "later texts", "times")
+CLASSES = (
+    "filter", "language", "same verdict", "where datatrove is right", "differ where it is wrong",
+    "differ by definition",
+)  # fmt: skip
 Reasons = list[str | None]
 
 
@@ -121,12 +126,14 @@ def row(name: str, code: str, batch: Batch, others: Batch, size: float) -> dict[
         cutter.forget()
         ours(our(mode=MODE), others)
         later = ours(our(mode=MODE), batch)[1]
+    default = ours(our(), batch)[0]
     return {
         "filter": name,
         "modes": {
             "datatrove-0.10": agreement(expected, found),
-            "bateia": agreement(expected, ours(our(), batch)[0]),
+            "bateia": agreement(expected, default),
         },
+        "classes": differences(our(), our(mode=MODE), code, batch, expected, default),
         "documents": batch.num_rows,
         "size": size,
         "theirs": size / spent,
@@ -171,6 +178,18 @@ def agreement(expected: Reasons, found: Reasons) -> dict[str, Any]:
     }
 
 
+def classified(one: dict[str, Any], code: str) -> tuple[object, ...]:
+    """One filter and language as a row of CLASSES."""
+    found: dict[str, int] = one["classes"]
+    same = one["modes"]["bateia"]["same"]
+    wrong = {name: many for name, many in found.items() if name in WRONG}
+    others = {name: many for name, many in found.items() if name not in WRONG}
+    judged = one["documents"] - sum(wrong.values())
+    right = (judged - sum(others.values())) / max(1, judged)
+    named = (", ".join(f"{name} {many}" for name, many in some.items()) for some in (wrong, others))
+    return one["filter"], code, f"{same:.2%}", f"{right:.2%}", *named
+
+
 def write(about: dict[str, object], rows: dict[str, list[dict[str, Any]]]) -> None:
     verdicts = [
         (
@@ -182,6 +201,7 @@ def write(about: dict[str, object], rows: dict[str, list[dict[str, Any]]]) -> No
         for one in found
         for same in [one["modes"][mode]]
     ]  # fmt: skip
+    classes = [classified(one, code) for code, found in rows.items() for one in found]
     speeds = [
         (
             one["filter"], code, one["size"], one["theirs"], one["first"],
@@ -197,6 +217,15 @@ def write(about: dict[str, object], rows: dict[str, list[dict[str, Any]]]) -> No
 default thresholds; datatrove is given the language and, but for English, our stop words of it.
 
 {table(HEAD, verdicts)}
+
+### Where the default mode differs, and why
+
+Each document on which the two differ, put into a class by `benchmarks/differences.py`. Where datatrove
+is wrong (an n-gram that occurs once is no repetition; lines of Chinese and Japanese have more than three
+words; their words are not three letters long) its verdict is none to agree with: those documents are
+left out of the fourth column.
+
+{table(CLASSES, classes)}
 
 ### What the mode `datatrove-0.10` costs
 

@@ -43,7 +43,7 @@ def table() -> Table:
         return entries
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, _nrt=False, inline="always")
 def decode(data: Bytes, at: int, end: int) -> tuple[np.uint32, int]:
     """The code point at `at` and its length in bytes; reads no byte at or after `end`.
 
@@ -55,7 +55,7 @@ def decode(data: Bytes, at: int, end: int) -> tuple[np.uint32, int]:
     return decode_long(data, at, end)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def decode_long(data: Bytes, at: int, end: int) -> tuple[np.uint32, int]:
     """`decode` of a character that is not ASCII."""
     lead = np.uint32(data[at])

@@ -128,7 +128,7 @@ def encode(out: Bytes, to: int, point: np.uint32) -> int:
     return to + size
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def hash_points(data: Bytes, at: int, end: int) -> np.uint64:
     """The hash of a text by its code points, as a token's is by those it means."""
     code = BASIS

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
+from stages.kernels.eight import eight
+
 Hashes: TypeAlias = npt.NDArray[np.uint64]
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Offsets: TypeAlias = npt.NDArray[np.int64]
@@ -51,7 +53,7 @@ def string_buffers(column: pa.Array) -> tuple[Offsets, Bytes]:
     return offsets, content
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, _nrt=False, inline="always")
 def mix(h: np.uint64) -> np.uint64:
     """The avalanche of XXH64: every bit of the input moves every bit of the output."""
     h = (h ^ (h >> np.uint64(33))) * P2
@@ -59,42 +61,38 @@ def mix(h: np.uint64) -> np.uint64:
     return h ^ (h >> np.uint64(32))
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, _nrt=False, inline="always")
 def _turn(x: np.uint64, bits: int) -> np.uint64:
     return (x << np.uint64(bits)) | (x >> np.uint64(64 - bits))
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, _nrt=False, inline="always")
 def _four(data: Bytes, at: int) -> np.uint64:
+    a = np.uint64(at)
     return (
-        np.uint64(data[at])
-        | np.uint64(data[at + 1]) << np.uint64(8)
-        | np.uint64(data[at + 2]) << np.uint64(16)
-        | np.uint64(data[at + 3]) << np.uint64(24)
+        np.uint64(data[a])
+        | np.uint64(data[a + np.uint64(1)]) << np.uint64(8)
+        | np.uint64(data[a + np.uint64(2)]) << np.uint64(16)
+        | np.uint64(data[a + np.uint64(3)]) << np.uint64(24)
     )
 
 
-@njit(cache=True, inline="always")
-def _eight(data: Bytes, at: int) -> np.uint64:
-    return _four(data, at) | _four(data, at + 4) << np.uint64(32)
-
-
-@njit(cache=True, inline="always")
+@njit(cache=True, _nrt=False, inline="always")
 def _round(lane: np.uint64, word: np.uint64) -> np.uint64:
     return _turn(lane + word * P2, 31) * P1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def hash_bytes(data: Bytes, start: int, stop: int, seed: np.uint64) -> np.uint64:
     """The XXH64 of bytes `start` to `stop`."""
     at = start
     if stop - start >= 32:
         a, b, c, d = seed + P1 + P2, seed + P2, seed, seed - P1
         while at <= stop - 32:
-            a = _round(a, _eight(data, at))
-            b = _round(b, _eight(data, at + 8))
-            c = _round(c, _eight(data, at + 16))
-            d = _round(d, _eight(data, at + 24))
+            a = _round(a, eight(data, at))
+            b = _round(b, eight(data, at + 8))
+            c = _round(c, eight(data, at + 16))
+            d = _round(d, eight(data, at + 24))
             at += 32
         h = _turn(a, 1) + _turn(b, 7) + _turn(c, 12) + _turn(d, 18)
         for lane in (a, b, c, d):
@@ -103,7 +101,7 @@ def hash_bytes(data: Bytes, start: int, stop: int, seed: np.uint64) -> np.uint64
         h = seed + P5
     h += np.uint64(stop - start)
     while at <= stop - 8:
-        h = _turn(h ^ _round(np.uint64(0), _eight(data, at)), 27) * P1 + P4
+        h = _turn(h ^ _round(np.uint64(0), eight(data, at)), 27) * P1 + P4
         at += 8
     if at <= stop - 4:
         h = _turn(h ^ (_four(data, at) * P1), 23) * P2 + P3

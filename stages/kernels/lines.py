@@ -4,6 +4,8 @@ import numpy as np
 from numba import njit
 
 from stages.kernels.characters import LINE_END, SPACE, TERMINAL, Bytes, Table, decode
+from stages.kernels.eight import HIGH, eight, few, printed
+from stages.kernels.eight import first as first_of
 from stages.kernels.folded import hash_points
 from stages.kernels.hashing import hash_bytes, mix
 from stages.kernels.ngrams import find, table_size
@@ -33,44 +35,54 @@ FIRST, SECOND, THIRD = range(13, 16)  # characters of the longest three lines
 COUNTS = 16
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def measure_lines(
     data: Bytes,
     start: int,
     end: int,
     table: Table,
-    repeats: bool,
+    hashes: Hashes,
+    lengths: Numbers,
     counts: Numbers,
-) -> None:
-    """Count what the constants above name, into `counts`. A line ends as in `str.splitlines`.
+) -> int:
+    """Count what the constants above name, but for repeats, into `counts`; how many lines there are.
 
-    Repeats are counted only if asked for.
+    A line ends as in `str.splitlines`. The hash (0: blank) and length of each are written, if `hashes`
+    is not empty.
     """
     counts[:] = 0
-    lines, at = 0, start
-    room = 2 * (end - start) if repeats else 0  # every line has a byte, every paragraph a line
-    hashes, lengths = np.empty(room, np.uint64), np.empty(room, np.int64)
+    lines, at, repeats = 0, start, len(hashes) > 0
     while at < end:
         at, code, length, blank = _line(data, at, end, table, repeats, counts)
-        counts[ALL] += 1
         counts[LINES] += not blank
         if not blank and length > counts[THIRD]:
             _rank(length, counts)
         if repeats:
             hashes[lines] = np.uint64(0) if blank else code
             lengths[lines] = length
-            lines += 1
-    if lines:
-        _paragraphs(hashes, lengths, lines, counts)
-        kept = 0
-        for line in range(lines):
-            if hashes[line]:
-                hashes[kept], lengths[kept] = hashes[line], lengths[line]
-                kept += 1
-        counts[REPEATS], counts[REPEATED] = _repeats(hashes, lengths, kept)
+        lines += 1
+    counts[ALL] = lines
+    return lines
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
+def measure_repeats(
+    hashes: Hashes, lengths: Numbers, lines: int, keys: Hashes, counts: Numbers
+) -> None:
+    """Count repeated lines and paragraphs; there is room for a paragraph behind each line.
+
+    `keys` is scratch of `table_size(lines)`.
+    """
+    _paragraphs(hashes, lengths, lines, keys, counts)
+    kept = 0
+    for line in range(lines):
+        if hashes[line]:
+            hashes[kept], lengths[kept] = hashes[line], lengths[line]
+            kept += 1
+    counts[REPEATS], counts[REPEATED] = count_repeats(hashes, lengths, kept, keys)
+
+
+@njit(cache=True, _nrt=False)
 def _rank(length: int, counts: Numbers) -> None:
     """Put a line that is longer than the third among the longest three."""
     counts[THIRD] = length
@@ -79,7 +91,7 @@ def _rank(length: int, counts: Numbers) -> None:
             counts[place - 1], counts[place] = counts[place], counts[place - 1]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _line(
     data: Bytes, at: int, end: int, table: Table, repeats: bool, counts: Numbers
 ) -> tuple[int, np.uint64, int, bool]:
@@ -92,8 +104,10 @@ def _line(
     plain = True
     while at < end:
         if 32 <= data[at] < 0x80:
-            at += 1
-            length += 1
+            some = eight(data, at) if at + 8 <= end else few(data, at, end)
+            many = first_of(~printed(some) & HIGH)
+            at += many
+            length += many
             continue
         point, size = decode(data, at, end)
         kind = table[point] & CLASS
@@ -133,7 +147,7 @@ def _line(
     return after, code, length, blank
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _is_bulleted(data: Bytes, at: int, end: int, table: Table) -> bool:
     """Whether the first visible character is that of an item of a list."""
     while at < end:
@@ -144,8 +158,10 @@ def _is_bulleted(data: Bytes, at: int, end: int, table: Table) -> bool:
     return False
 
 
-@njit(cache=True)
-def _paragraphs(hashes: Hashes, lengths: Numbers, lines: int, counts: Numbers) -> None:
+@njit(cache=True, _nrt=False)
+def _paragraphs(
+    hashes: Hashes, lengths: Numbers, lines: int, keys: Hashes, counts: Numbers
+) -> None:
     """Count paragraphs, which are what blank lines (hash 0) part, and their repeats.
 
     They are written behind the lines.
@@ -164,18 +180,21 @@ def _paragraphs(hashes: Hashes, lengths: Numbers, lines: int, counts: Numbers) -
         lengths[lines + found] = length
         found += 1
     counts[PARAGRAPHS] = found
-    counts[PARAGRAPH_REPEATS], counts[PARAGRAPH_REPEATED] = _repeats(
-        hashes[lines:], lengths[lines:], found
+    counts[PARAGRAPH_REPEATS], counts[PARAGRAPH_REPEATED] = count_repeats(
+        hashes[lines:], lengths[lines:], found, keys
     )
 
 
-@njit(cache=True)
-def _repeats(hashes: Hashes, lengths: Numbers, many: int) -> tuple[int, int]:
-    """How many of the hashes were there before, and their lengths together."""
+@njit(cache=True, _nrt=False)
+def count_repeats(hashes: Hashes, lengths: Numbers, many: int, keys: Hashes) -> tuple[int, int]:
+    """How many of the hashes were there before, and their lengths together.
+
+    `keys` is scratch of `table_size(many)`.
+    """
     repeats, characters = 0, 0
     size = table_size(many)
     mask = np.uint64(size - 1)
-    keys = np.zeros(size, np.uint64)
+    keys[:size] = 0
     for at in range(many):
         slot = find(keys, mask, hashes[at])
         if keys[slot] == 0:

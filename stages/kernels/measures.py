@@ -18,10 +18,10 @@ from stages.kernels.characters import (
     Table,
     decode,
 )
-from stages.kernels.lines import measure_lines
-from stages.kernels.ngrams import diversity, measure_ngrams
+from stages.kernels.lines import measure_lines, measure_repeats
+from stages.kernels.ngrams import diversity, measure_ngrams, table_size
 from stages.kernels.phrases import JAVASCRIPT, LOREM_IPSUM, POLICY, Phrases
-from stages.kernels.rewrite import read_line, seek, sieve
+from stages.kernels.rewrite import judge_line, read_line, seek, sieve
 from stages.kernels.stopwords import Stops, count_stop_words
 from stages.kernels.words import Asked, Hashes, Numbers, cut
 
@@ -204,8 +204,18 @@ def word_room(offsets: Numbers, every: bool) -> int:
 def lines_of(data: Bytes, offsets: Numbers, table: Table, repeats: bool, out: Rows) -> None:
     """Fill `out` (documents x LINE_MEASURES), those of repeats if they are asked for."""
     counts = np.zeros(ln.COUNTS, np.int64)
+    room = 2 * word_room(offsets, False) if repeats else 0  # lines, and paragraphs behind them
+    hashes, lengths, keys = (
+        np.empty(room, np.uint64),
+        np.empty(room, np.int64),
+        np.empty(2, np.uint64),
+    )
     for row in range(len(offsets) - 1):
-        measure_lines(data, offsets[row], offsets[row + 1], table, repeats, counts)
+        lines = measure_lines(data, offsets[row], offsets[row + 1], table, hashes, lengths, counts)
+        if repeats:
+            if len(keys) < table_size(lines):
+                keys = np.empty(table_size(lines), np.uint64)
+            measure_repeats(hashes, lengths, lines, keys, counts)
         every, lines = max(1, counts[ln.ALL]), max(1, counts[ln.LINES])
         characters = counts[ln.LINE_CHARACTERS]
         out[row, 0] = counts[ln.LINES]
@@ -228,20 +238,20 @@ def notices_of(data: Bytes, offsets: Numbers, table: Table, phrases: Phrases, ou
     room = 0
     for row in range(len(offsets) - 1):
         room = max(room, offsets[row + 1] - offsets[row])
-    folded, scratch = np.empty(room, np.uint32), np.empty(room, np.uint8)
-    sought = sieve(phrases)
+    folded, sought = np.empty(room, np.uint32), sieve(phrases)
     kinds = (POLICY, JAVASCRIPT, LOREM_IPSUM)
     for row in range(len(offsets) - 1):
         at, end, lines = offsets[row], offsets[row + 1], 0
         out[row, :] = 0
         while at < end:
-            line = read_line(data, at, end, table, False, folded, scratch)
-            at = line.next
-            if line.size == 0:
+            start = at
+            at, stop, suspect, _, _ = read_line(data, at, end, table, sought)
+            line = judge_line(data, start, stop, table)
+            if line.stop == line.begin:
                 continue
             lines += 1
             out[row, 0] += line.sentences
-            found = seek(folded, line.points, phrases, sought)
+            found = seek(data, line, table, folded, phrases, sought) if suspect else 0
             for kind in range(len(kinds)):
                 out[row, 1 + kind] += found & kinds[kind] != 0
         out[row, 1:] /= max(1, lines)

@@ -5,7 +5,8 @@ from numba import njit
 
 from stages.kernels.characters import LINE_END, SPACE, Bytes, Table, decode
 from stages.kernels.hashing import hash_bytes
-from stages.kernels.lines import RETURN, SHORT, _repeats
+from stages.kernels.lines import RETURN, SHORT, count_repeats
+from stages.kernels.ngrams import table_size
 from stages.kernels.streams import BLANK, NEWLINE, TERMINAL, Marks, Rows
 from stages.kernels.streams import LINE_END as END_OF_LINE
 from stages.kernels.words import HYPHEN, Hashes, Numbers
@@ -34,6 +35,7 @@ def newlines_of(data: Bytes, offsets: Numbers, marks: Marks, blanks: bool, out: 
         room = max(room, offsets[row + 1] - offsets[row])
     hashes, lengths = np.empty(room + 2, np.uint64), np.empty(room + 2, np.int64)
     own, sizes = np.empty(room + 2, np.uint64), np.empty(room + 2, np.int64)
+    keys = np.empty(table_size(room + 2), np.uint64)
     for row in range(len(offsets) - 1):
         start, end = offsets[row], offsets[row + 1]
         at, lines, kept, feeds, characters = start, 0, 0, 0, 0
@@ -61,13 +63,13 @@ def newlines_of(data: Bytes, offsets: Numbers, marks: Marks, blanks: bool, out: 
                 short += length <= SHORT
             at += 1
         everything = max(1, characters + feeds)
-        repeats, repeated = _repeats(hashes, lengths, kept)
+        repeats, repeated = count_repeats(hashes, lengths, kept, keys)
         out[row, 0] = ended / max(1, judged)
         out[row, 1] = short / max(1, judged)
         out[row, 2] = repeats / kept
         out[row, 3] = repeated / everything
-        out[row, 4] = _repeats(own, sizes, lines)[1] / max(1, characters)
-        repeats, repeated, many = _paragraphs(data, start, end, marks, hashes, lengths)
+        out[row, 4] = count_repeats(own, sizes, lines, keys)[1] / max(1, characters)
+        repeats, repeated, many = _paragraphs(data, start, end, marks, hashes, lengths, keys)
         out[row, 5] = repeats / many
         out[row, 6] = repeated / everything
         if start == end:
@@ -81,6 +83,7 @@ def repeats_of(data: Bytes, offsets: Numbers, marks: Marks, out: Rows) -> None:
     for row in range(len(out)):
         room = max(room, offsets[row + 1] - offsets[row])
     hashes, lengths = np.empty(room, np.uint64), np.empty(room, np.int64)
+    keys = np.empty(table_size(room), np.uint64)
     for row in range(len(out)):
         at, end = offsets[row], offsets[row + 1]
         lines, characters = 0, 0
@@ -101,14 +104,20 @@ def repeats_of(data: Bytes, offsets: Numbers, marks: Marks, out: Rows) -> None:
             hashes[lines] = hash_bytes(data, begin, stop, np.uint64(0)) | np.uint64(1)
             lengths[lines] = length
             lines += 1
-        repeats, repeated = _repeats(hashes, lengths, lines)
+        repeats, repeated = count_repeats(hashes, lengths, lines, keys)
         out[row, 2] = repeats / max(1, lines)
         out[row, 3] = repeated / max(1, characters)
 
 
 @njit(cache=True)
 def _paragraphs(
-    data: Bytes, start: int, end: int, marks: Marks, hashes: Hashes, lengths: Numbers
+    data: Bytes,
+    start: int,
+    end: int,
+    marks: Marks,
+    hashes: Hashes,
+    lengths: Numbers,
+    keys: Hashes,
 ) -> tuple[int, int, int]:
     """Repeated paragraphs, their characters, all paragraphs of the text without outer blanks."""
     first, last, at = end, start, start
@@ -129,7 +138,7 @@ def _paragraphs(
         at += 1
         while at <= last and at < end and data[at] == NEWLINE:
             at += 1
-    repeats, characters = _repeats(hashes, lengths, many)
+    repeats, characters = count_repeats(hashes, lengths, many, keys)
     return repeats, characters, many
 
 

@@ -19,7 +19,7 @@ TOP = (2, 3, 4)
 DUPLICATE = (5, 6, 7, 8, 9, 10)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def table_size(entries: int) -> int:
     """The power of two that keeps a hash table of so many entries at most half full."""
     size = 2
@@ -28,7 +28,7 @@ def table_size(entries: int) -> int:
     return size
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, _nrt=False, inline="always")
 def find(keys: Hashes, mask: np.uint64, key: np.uint64) -> np.uint64:
     """The slot that holds the key, or the empty one (0) where it belongs."""
     slot = key & mask
@@ -54,12 +54,12 @@ def measure_ngrams(
     """
     out[:] = 0
     left = max(0, tokens - 1)
-    places = np.arange(left).astype(np.int32)
+    places = np.empty(left, np.int32)
     numbers, codes = np.empty(left, np.int32), np.empty(left, np.uint64)
     heads = np.empty(table_size(left), np.int32)
     keys, counts = np.empty(left + 1, np.uint64), np.empty(left + 1, np.int32)
     for j in range(left):
-        codes[j] = hashes[j] * STEP + hashes[j + 1]
+        codes[j], places[j] = hashes[j] * STEP + hashes[j + 1], j
     for n in range(2, longest + 1):
         if not left:
             break
@@ -86,7 +86,7 @@ def diversity(hashes: Hashes, words: int) -> tuple[int, float]:
     return many, entropy
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _count(
     codes: Hashes, left: int, heads: Places, keys: Hashes, counts: Places, numbers: Places
 ) -> int:
@@ -113,7 +113,7 @@ def _count(
     return many
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _top(
     ends: Numbers, places: Places, left: int, n: int, every: bool, counts: Places, numbers: Places
 ) -> int:
@@ -128,7 +128,7 @@ def _top(
     return best * length
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _duplicate(
     ends: Numbers, places: Places, left: int, n: int, counts: Places, numbers: Places
 ) -> int:
@@ -146,7 +146,7 @@ def _duplicate(
     return characters
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _repeated(
     ends: Numbers, places: Places, left: int, n: int, counts: Places, numbers: Places
 ) -> int:
@@ -160,7 +160,7 @@ def _repeated(
     return characters
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _narrow(places: Places, left: int, counts: Places, numbers: Places, codes: Hashes) -> int:
     """Keep the places where an (n+1)-gram may be repeated, and give it a code; how many there are.
 

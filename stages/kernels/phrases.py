@@ -45,7 +45,7 @@ def fold(text: str) -> list[int]:
     return [point for point in folds if point]
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, _nrt=False, inline="always")
 def fold_point(point: np.uint32, table: Table) -> np.uint32:
     """One code point as `fold` gives it; 0 if it folds away."""
     entry = table[point]
@@ -74,7 +74,7 @@ def first_points(phrases: Phrases) -> npt.NDArray[np.int64]:
     return spans
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def find_phrases(line: Points, length: int, phrases: Phrases, spans: npt.NDArray[np.int64]) -> int:
     """The kinds of all phrases in the first `length` folded points of a line, as bits."""
     points, offsets, bits = phrases

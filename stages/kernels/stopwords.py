@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numba import njit
+from numba.cpython.unsafe.numbers import trailing_zeros
 
 from stages.kernels.characters import Bytes, table
 from stages.kernels.ngrams import find, table_size
@@ -64,7 +65,7 @@ def _hash(word: str) -> np.uint64:
     return found
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def count_stop_words(
     hashes: Hashes,
     tokens: int,
@@ -90,10 +91,12 @@ def count_stop_words(
             continue
         new = not seen[numbers[slot]]
         seen[numbers[slot]] = 1
-        for bit in range(len(tallies)) if language == ANY else range(language, language + 1):
-            has = np.int64(bits[slot] >> np.uint64(bit) & np.uint64(1))
-            tallies[bit, 0] += has * new
-            tallies[bit, 1] += has
+        left = bits[slot] if language == ANY else bits[slot] & np.uint64(1) << np.uint64(language)
+        while left:
+            bit = int(trailing_zeros(left))
+            left &= left - np.uint64(1)
+            tallies[bit, 0] += new
+            tallies[bit, 1] += 1
     if language == ANY:
         language = int(tallies[:, 0].argmax())
     return tallies[language, 0], tallies[language, 1]

@@ -34,6 +34,10 @@ from stages.kernels.characters import (
     Table,
     decode,
 )
+from stages.kernels.eight import HIGH, below, eight, few
+from stages.kernels.eight import digits as ascii_digits
+from stages.kernels.eight import first as first_of
+from stages.kernels.eight import letters as ascii_letters
 from stages.kernels.hashing import mix
 
 Hashes: TypeAlias = npt.NDArray[np.uint64]
@@ -43,7 +47,7 @@ CLASS = np.uint32((1 << CLASS_BITS) - 1)
 BASIS, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a
 STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
 ZERO, NEWLINE, NUMBER_SIGN, DOT, ELLIPSIS = 48, 10, 35, 46, 0x2026
-HYPHEN, SLASH, COLON, COMMA = 45, 47, 58, 44
+BLANK, HYPHEN, SLASH, COLON, COMMA = 32, 45, 47, 58, 44
 CURLY_APOSTROPHE, MIDDLE_DOT = 0x2019, 0xB7
 BREAKS = np.uint32(SPACE | MARK | PUNCTUATION | SINGLE)  # what no plain letter or digit is
 
@@ -76,7 +80,7 @@ class Asked(NamedTuple):
     word_ends: Numbers  # 0, then the characters in all words up to each
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def cut(
     data: Bytes, start: int, end: int, table: Table, customs: int, asked: Asked, counts: Numbers
 ) -> int:
@@ -89,75 +93,78 @@ def cut(
     hashes, ends, folded, word_ends = asked
     ends[:1], word_ends[:1] = 0, 0
     tokens, at, free = 0, start, start
+    characters, words, letters, alphabetics = 0, 0, 0, 0
     while at < end:
         first, begin = at, at
-        at, seen, lower, last = _plain(data, at, end, table)  # most of most texts
-        word, length, plain = at > first, at - first, True
+        at, seen, lower = plain(data, at, end)  # most of most texts
+        word, length, ascii_ = at > first, at - first, True
         if not word:
             point, size = decode(data, at, end)
             kind = table[point]
             if kind & (SPACE | MARK):
                 counts[NEWLINES] += point == NEWLINE
-                counts[CHARACTERS] += 1
+                characters += 1
                 at += size
                 continue
             if point < 0x80 and MANNERS[point] & CLINGS and not (at > start and free == at):
                 begin = _clinging(data, at, end, table)
             word = begin > at or not kind & PUNCTUATION
             if not word:
-                at, length, plain = _mark(data, at, end, table, counts)
+                at, length, ascii_ = _mark(data, at, end, table, counts)
         if word:
-            if at == first or not _ends_here(data, at, end, table, last):
-                at, length, seen, lower, plain = _word(
+            if at == first or not _ends_here(data, at, end, table):
+                at, length, seen, lower, ascii_ = _word(
                     data, first, begin, end, table, customs, counts
                 )
             if len(folded):
-                folded[counts[WORDS]] = _fold(data, first, at, table)
+                folded[words] = _fold(data, first, at, table)
             if len(word_ends):
-                word_ends[counts[WORDS] + 1] = word_ends[counts[WORDS]] + length
-            _count_word(length, seen, lower, counts)
+                word_ends[words + 1] = word_ends[words] + length
+            words += 1
+            letters += length
+            alphabetics += seen & ALPHABETIC != 0
+            counts[CAPITALS] += seen & UPPER != 0 and not lower
+            counts[LONGEST] = max(counts[LONGEST], length)
             free = at
-        counts[CHARACTERS] += length
         if len(hashes):
-            hashes[tokens] = _hash(data, first, at, plain)
+            hashes[tokens] = _hash(data, first, at, end, ascii_)
             ends[tokens + 1] = ends[tokens] + length
         tokens += 1
+        characters += length
+        if at < end and data[at] == BLANK:  # as behind most words
+            at, characters = at + 1, characters + 1
+    counts[WORDS], counts[LETTERS], counts[ALPHABETICS] = words, letters, alphabetics
+    counts[CHARACTERS] = characters
     return tokens
 
 
-@njit(cache=True, inline="always")
-def _plain(
-    data: Bytes, at: int, end: int, table: Table
-) -> tuple[int, np.uint32, np.uint32, np.uint32]:
-    """The letters and digits of ASCII that begin here, up to where they end.
+@njit(cache=True, _nrt=False, inline="always")
+def plain(data: Bytes, at: int, end: int) -> tuple[int, np.uint32, np.uint32]:
+    """Where the letters and digits of ASCII end that begin here.
 
-    Also the classes in them together, 1 if a letter is no capital, the classes of the last one.
+    Also the classes in them together (of letters), not 0 if a letter is no capital.
     """
-    seen, lower, last = np.uint32(0), np.uint32(0), np.uint32(0)
-    while at < end and data[at] < 0x80 and not table[data[at]] & BREAKS:
-        last = table[data[at]] & CLASS
-        seen |= last
-        lower |= last & ~(last >> np.uint32(7)) & np.uint32(ALPHABETIC)
-        at += 1
-    return at, seen, lower, last
+    small, capital = np.uint64(0), np.uint64(0)
+    more = True
+    while more:
+        some = eight(data, at) if at + 8 <= end else few(data, at, end)
+        alphabetic = ascii_letters(some)
+        size = first_of(~(alphabetic | ascii_digits(some)) & HIGH)
+        alphabetic &= below(size)
+        small |= alphabetic & some << np.uint64(2)  # the bit of case, where that of a mask is
+        capital |= alphabetic & ~(some << np.uint64(2))
+        at += size
+        more = size == 8
+    seen = np.uint32(ALPHABETIC if small | capital else 0) | np.uint32(UPPER if capital else 0)
+    return at, seen, np.uint32(small != 0)
 
 
-@njit(cache=True, inline="always")
-def _count_word(length: int, seen: np.uint32, lower: np.uint32, counts: Numbers) -> None:
-    counts[WORDS] += 1
-    counts[LETTERS] += length
-    counts[ALPHABETICS] += seen & ALPHABETIC != 0
-    counts[CAPITALS] += seen & UPPER != 0 and not lower
-    if length > counts[LONGEST]:
-        counts[LONGEST] = length
-
-
-@njit(cache=True, inline="always")
-def _ends_here(data: Bytes, at: int, end: int, table: Table, last: np.uint32) -> bool:
-    """Whether a word surely ends, by a quick look at what is behind it; `last` is its last class."""
-    if at == end:
+@njit(cache=True, _nrt=False, inline="always")
+def _ends_here(data: Bytes, at: int, end: int, table: Table) -> bool:
+    """Whether the word of letters and digits before `at` surely ends, by a quick look behind it."""
+    if at == end or data[at] == BLANK:
         return True
-    mark = data[at]
+    mark, last = data[at], table[data[at - 1]]
     if mark == DOT:
         stop = at + 1 == end or (data[at + 1] < 0x80 and table[data[at + 1]] & SPACE != 0)
         return stop and not last & (UPPER | DIGIT)
@@ -166,7 +173,7 @@ def _ends_here(data: Bytes, at: int, end: int, table: Table, last: np.uint32) ->
     return table[mark] & SPACE != 0 or not MANNERS[mark]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _clinging(data: Bytes, at: int, end: int, table: Table) -> int:
     """Where the word begins whose first marks begin here; `at` if there is none."""
     here, dots = at, 0
@@ -178,27 +185,25 @@ def _clinging(data: Bytes, at: int, end: int, table: Table) -> int:
     return here if here < end and not table[decode(data, here, end)[0]] & BREAKS else at
 
 
-@njit(cache=True, inline="always")
-def _hash(data: Bytes, at: int, end: int, plain: bool) -> np.uint64:
-    """The hash of the characters from `at` to `end`; `plain`: all of them are ASCII."""
+@njit(cache=True, _nrt=False, inline="always")
+def _hash(data: Bytes, at: int, stop: int, end: int, ascii_: bool) -> np.uint64:
+    """The hash of the characters up to `stop`; `ascii_`: all of them are ASCII."""
     code = BASIS
-    if plain:
-        while at < end:
-            stop, packed = min(end, at + 8), np.uint64(0)
-            while at < stop:
-                packed = packed << np.uint64(8) | np.uint64(data[at])
-                at += 1
-            code = (code ^ packed) * STEP
+    if ascii_:
+        while at < stop:
+            some = eight(data, at) if at + 8 <= end else few(data, at, stop)
+            code = (code ^ some & below(stop - at)) * STEP
             code ^= code >> np.uint64(32)
+            at += 8
         return mix(code)
-    while at < end:
-        point, size = decode(data, at, end)
+    while at < stop:
+        point, size = decode(data, at, stop)
         code = (code ^ np.uint64(point)) * PRIME
         at += size
     return mix(code)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _word(
     data: Bytes, first: int, at: int, end: int, table: Table, customs: int, counts: Numbers
 ) -> tuple[int, int, np.uint32, np.uint32, bool]:
@@ -256,7 +261,7 @@ def _word(
     return at, length, seen, lower, bool(beyond < 0x80)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, _nrt=False, inline="always")
 def _take(data: Bytes, at: int, stop: int, end: int, length: int) -> tuple[int, int, np.uint32]:
     """Take all characters up to `stop` into a length; their bits together."""
     points = np.uint32(0)
@@ -268,7 +273,7 @@ def _take(data: Bytes, at: int, stop: int, end: int, length: int) -> tuple[int, 
     return at, length, points
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _belonging(
     data: Bytes,
     at: int,
@@ -306,7 +311,7 @@ def _belonging(
     return at
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _joins(point: np.uint32, last: np.uint32, after: np.uint32, customs: int) -> bool:
     """Whether a mark between characters of two classes is inside a word."""
     if point == DOT:
@@ -319,7 +324,7 @@ def _joins(point: np.uint32, last: np.uint32, after: np.uint32, customs: int) ->
     return bool(point in (SLASH, COLON) and after & DIGIT != 0)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _is_url(data: Bytes, first: int, at: int, end: int) -> bool:
     """Whether the colon at `at` is that of `https://`."""
     if at + 3 > end or data[at + 1] != SLASH or data[at + 2] != SLASH:
@@ -330,7 +335,7 @@ def _is_url(data: Bytes, first: int, at: int, end: int) -> bool:
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _url_end(data: Bytes, at: int, end: int, table: Table) -> int:
     """Where the URL ends whose `://` begins here: behind its last letter, digit or slash."""
     here, stop = at + 3, at + 3
@@ -345,7 +350,7 @@ def _url_end(data: Bytes, at: int, end: int, table: Table) -> int:
     return stop
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _fold(data: Bytes, at: int, end: int, table: Table) -> np.uint64:
     """The hash of a word as it is folded."""
     fold, last = BASIS, np.uint32(0)
@@ -361,11 +366,15 @@ def _fold(data: Bytes, at: int, end: int, table: Table) -> np.uint64:
     return mix(fold)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _mark(data: Bytes, at: int, end: int, table: Table, counts: Numbers) -> tuple[int, int, bool]:
     """The mark that begins here: where it ends, its length, whether it is ASCII."""
     first, size = decode(data, at, end)
-    if at + 1 == end or (first < 0x80 and data[at + 1] < 0x80 and not MANNERS[first]):
+    if (
+        at + 1 == end
+        or data[at + 1] <= BLANK
+        or (first < 0x80 and data[at + 1] < 0x80 and not MANNERS[first])
+    ):
         counts[NUMBER_SIGNS] += first == NUMBER_SIGN
         counts[ELLIPSES] += first == ELLIPSIS
         return at + size, 1, bool(first < 0x80)

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from stages import kernels, measure, peers
 from stages.kernels import characters as ch
+from stages.kernels import eight
+from stages.kernels.characters import CLASS_BITS, table
 from stages.kernels.hashing import string_buffers
 from stages.kernels.phrases import boilerplate, compile_phrases, find_phrases, first_points, fold
-from stages.kernels.rewrite import SIEVED, seek, sieve
-from stages.kernels.words import COUNTS, Asked, cut
+from stages.kernels.rewrite import judge_line, read_line, seek, sieve
+from stages.kernels.words import BREAKS, COUNTS, Asked, cut
 from stages.measure import Measure
 from stages.quality import C4Quality
 
@@ -171,17 +173,51 @@ def test_phrases_are_found_wherever_they_are_whatever_case_and_accents(line, phr
     assert found == sum(expected)
 
 
-def test_lines_that_no_phrase_begins_in_are_not_searched_and_all_others_are():
-    """The sieve looks at four points of a phrase: each must have them, and each must pass."""
+@pytest.mark.parametrize("before", ["", "um sim, ", "[1] ", "ã漢 "])
+def test_a_line_with_a_phrase_in_it_is_searched_and_few_others_are(before):
     compiled = boilerplate()
     points, offsets, bits = compiled
-    sought = sieve(compiled)
-    assert np.diff(offsets).min() >= SIEVED
+    sought, folded = sieve(compiled), np.empty(1000, np.uint32)
+
+    def found(line):
+        data = np.frombuffer(line.encode(), np.uint8)
+        _, stop, suspect, opens, braces = read_line(data, 0, len(data), table(), sought)
+        assert (stop, opens, braces) == (len(data), "[" in line, "{" in line)
+        judged = judge_line(data, 0, stop, table())
+        return suspect and seek(data, judged, table(), folded, compiled, sought)
 
     for first, last, bit in zip(offsets[:-1], offsets[1:], bits, strict=True):
-        line = np.array([*fold("um sim, "), *points[first:last], *fold(" e fim")], np.uint32)
-        assert seek(line, len(line), compiled, sought) & bit
-    assert seek(np.array(fold("nothing of it"), np.uint32), 13, compiled, sought) == 0
+        phrase = "".join(map(chr, points[first:last]))
+        assert found(f"{before}{phrase} e fim") & bit
+    assert found(before + "nothing of { it") is False
+
+
+@given(data=st.binary(min_size=8, max_size=30), at=st.integers(0, 22))
+def test_eight_bytes_are_told_apart_as_one_by_one(data, at):
+    array, at = np.frombuffer(data, np.uint8), min(at, len(data) - 8)
+    some = np.uint64(eight.eight(array, at))
+    piece = data[at : at + 8]
+
+    def places(mask):
+        return [place for place in range(8) if int(mask) >> 8 * place & 0x80]
+
+    assert int(some) == int.from_bytes(piece, "little") == int(eight.few(array, at, len(data)))
+    assert places(eight.letters(some)) == [
+        n for n, b in enumerate(piece) if chr(b).isalpha() and b < 128
+    ]
+    assert places(eight.digits(some)) == [n for n, b in enumerate(piece) if 48 <= b < 58]
+    assert places(eight.printed(some)) == [n for n, b in enumerate(piece) if 32 <= b < 128]
+    assert eight.first(np.uint64(eight.digits(some))) == min(places(eight.digits(some)), default=8)
+    assert int(some & np.uint64(eight.below(3))) == int.from_bytes(piece[:3], "little")
+
+
+def test_letters_and_digits_of_ascii_are_what_no_table_breaks_at():
+    kinds = [int(table()[code]) & int(BREAKS) for code in range(128)]
+
+    assert [not kind for kind in kinds] == [chr(code).isalnum() for code in range(128)]
+    assert [int(table()[code]) >> CLASS_BITS for code in range(32, 127)] == [
+        point for code in range(32, 127) for point in fold(chr(code))
+    ]
 
 
 def test_nulls_are_empty_texts():

@@ -1,0 +1,89 @@
+"""Why the default mode and datatrove 0.10.1 differ about a document: every class of difference, by program."""
+
+from collections import Counter
+from typing import Any
+
+from stages.base import DROPPED, Batch, Stage
+from stages.filter import PREFIX, Filter
+from stages.measure import Measure
+from stages.quality import CHINESE_AND_JAPANESE, C4Quality
+from stages.segment import names
+
+MODE: Any = "datatrove-0.10"
+Reasons = list[str | None]
+
+# What datatrove does wrong, then what is defined otherwise.
+ONCE = "its top n-gram occurs once"
+BLANKS = "C4: words between blanks, in a script without them"
+LENGTH = "words of Chinese or Japanese need three letters"
+WRONG = (ONCE, BLANKS, LENGTH)
+WHOLE = "spaCy keeps `f(x;y)` whole: alphabetic words within 0.02 of the bound"
+LETTERS = "letters are words here, those of jieba or Sudachi there"
+NEAR = "words are cut otherwise, both measures within a tenth of the bound"
+SENTENCES = "sentences are counted otherwise"
+LINES = "C4: a line stays on one side only"
+OTHER = "other"
+
+
+def differences(
+    default: Stage, strict: Stage, code: str, batch: Batch, theirs: Reasons, ours: Reasons
+) -> dict[str, int]:
+    """How many documents of a batch are judged otherwise, by class, the most frequent first.
+
+    `default` and `strict`: our filter, and in datatrove's mode, whose verdicts are theirs.
+    """
+    rows = [at for at, (a, b) in enumerate(zip(theirs, ours, strict=True)) if bool(a) != bool(b)]
+    found: Counter[str] = Counter()
+    for at in rows:
+        found[_class_of(default, strict, code, batch.slice(at, 1), ours[at])] += 1
+    return dict(found.most_common())
+
+
+def _class_of(default: Stage, strict: Stage, code: str, one: Batch, reason: str | None) -> str:
+    """The class of a document that one side drops: ours, if there is a reason."""
+    unspaced = code in CHINESE_AND_JAPANESE
+    if not isinstance(default, Filter):
+        return _class_of_lines(one, reason)
+    blame = reason or judged(strict, one)[0]
+    if blame is None:
+        return OTHER
+    rule = blame.split(".")[1]
+    if not reason and rule.startswith("top_") and _once(one, code, int(rule.split("_")[1])):
+        return ONCE
+    if not reason and unspaced and rule == "mean_word_length":
+        return LENGTH
+    bound = getattr(default, rule)
+    pair = Measure(names=(rule, PREFIX[MODE] + rule))(one)
+    values = [pair[name][0].as_py() for name in (rule, PREFIX[MODE] + rule)]
+    if rule == "alphabetic_words" and any(abs(value - bound) <= 0.02 for value in values):
+        return WHOLE
+    if unspaced:
+        return LETTERS
+    ends = [end for end in (bound if isinstance(bound, tuple) else (bound,)) if end]
+    if any(all(abs(value - end) <= end / 10 for value in values) for end in ends):
+        return NEAR
+    return OTHER
+
+
+def _class_of_lines(one: Batch, reason: str | None) -> str:
+    """The same for C4."""
+    if not reason and judged(C4Quality(mode=MODE, words_per_line=None), one)[0] is None:
+        return BLANKS
+    blame = reason or judged(C4Quality(mode=MODE), one)[0]
+    return SENTENCES if blame == "c4.sentences" else LINES
+
+
+def _once(one: Batch, code: str, n: int) -> bool:
+    """Whether no run of n of datatrove's words occurs twice in the text."""
+    from datatrove.utils.text import split_into_words
+
+    words = split_into_words(one["text"][0].as_py(), names()[code])
+    grams = Counter(" ".join(words[at : at + n]) for at in range(len(words) - n + 1))
+    return max(grams.values(), default=0) < 2
+
+
+def judged(step: Stage, batch: Batch) -> Reasons:
+    """Why a filter drops each document, its measures taken before."""
+    out = step(Measure(names=step.measures)(batch) if step.measures else batch)
+    reasons: Reasons = out[DROPPED.name].to_pylist()
+    return reasons
