@@ -1,8 +1,8 @@
 """What the lines and paragraphs of a text look like, and how many of them are repeated."""
 
 import numpy as np
-from numba import njit
 
+from stages.kernels import lean
 from stages.kernels.characters import LINE_END, SPACE, TERMINAL, Bytes, Table, decode
 from stages.kernels.eight import HIGH, eight, few, printed
 from stages.kernels.eight import first as first_of
@@ -34,7 +34,7 @@ FIRST, SECOND, THIRD = range(13, 16)  # characters of the longest three lines
 COUNTS = 16
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def measure_lines(
     data: Bytes,
     start: int,
@@ -64,7 +64,7 @@ def measure_lines(
     return lines
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def measure_repeats(
     hashes: Hashes, lengths: Numbers, lines: int, keys: Hashes, counts: Numbers
 ) -> None:
@@ -81,7 +81,7 @@ def measure_repeats(
     counts[REPEATS], counts[REPEATED] = count_repeats(hashes, lengths, kept, keys)
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _rank(length: int, counts: Numbers) -> None:
     """Put a line that is longer than the third among the longest three."""
     counts[THIRD] = length
@@ -90,7 +90,7 @@ def _rank(length: int, counts: Numbers) -> None:
             counts[place - 1], counts[place] = counts[place], counts[place - 1]
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _line(
     data: Bytes, at: int, end: int, table: Table, repeats: bool, counts: Numbers
 ) -> tuple[int, np.uint64, int, bool]:
@@ -146,7 +146,7 @@ def _line(
     return after, code, length, blank
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _is_bulleted(data: Bytes, at: int, end: int, table: Table) -> bool:
     """Whether the first visible character is that of an item of a list."""
     while at < end:
@@ -157,7 +157,7 @@ def _is_bulleted(data: Bytes, at: int, end: int, table: Table) -> bool:
     return False
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _hash_points(data: Bytes, at: int, end: int) -> np.uint64:
     code = BASIS
     while at < end:
@@ -167,7 +167,7 @@ def _hash_points(data: Bytes, at: int, end: int) -> np.uint64:
     return mix(code)
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _paragraphs(
     hashes: Hashes, lengths: Numbers, lines: int, keys: Hashes, counts: Numbers
 ) -> None:
@@ -194,7 +194,7 @@ def _paragraphs(
     )
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def count_repeats(hashes: Hashes, lengths: Numbers, many: int, keys: Hashes) -> tuple[int, int]:
     """How many of the hashes were there before, and their lengths together.
 
