@@ -6,7 +6,8 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from stages.kernels import lean, lean_inline
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 Table: TypeAlias = npt.NDArray[np.uint32]
@@ -43,7 +44,7 @@ def table() -> Table:
         return entries
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def decode(data: Bytes, at: int, end: int) -> tuple[np.uint32, int]:
     """The code point at `at` and its length in bytes; reads no byte at or after `end`.
 
@@ -55,7 +56,7 @@ def decode(data: Bytes, at: int, end: int) -> tuple[np.uint32, int]:
     return decode_long(data, at, end)
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def decode_long(data: Bytes, at: int, end: int) -> tuple[np.uint32, int]:
     """`decode` of a character that is not ASCII."""
     lead = np.uint32(data[at])

@@ -4,9 +4,9 @@ A mask has the highest bit of each byte that is meant, and no other bit.
 """
 
 import numpy as np
-from numba import njit
 from numba.cpython.unsafe.numbers import trailing_zeros
 
+from stages.kernels import lean_inline
 from stages.kernels.characters import Bytes
 
 HIGH = np.uint64(0x8080808080808080)
@@ -22,7 +22,7 @@ FROM_BLANK, FROM_0, ABOVE_9 = (
 FROM_A, ABOVE_Z = EVERY * np.uint64(0x1F), EVERY * np.uint64(0x05)
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def eight(data: Bytes, at: int) -> np.uint64:
     """Bytes `at` to `at + 8`, which must be there. Unsigned places make it one load."""
     a = np.uint64(at)
@@ -38,7 +38,7 @@ def eight(data: Bytes, at: int) -> np.uint64:
     )
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def few(data: Bytes, at: int, end: int) -> np.uint64:
     """The bytes from `at` to `end`, eight at most, zeros behind them."""
     some = np.uint64(0)
@@ -47,7 +47,7 @@ def few(data: Bytes, at: int, end: int) -> np.uint64:
     return some
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def below(many: int) -> np.uint64:
     """All bits of the first `many` bytes, of eight at most."""
     if many >= 8:
@@ -55,27 +55,33 @@ def below(many: int) -> np.uint64:
     return (np.uint64(1) << (np.uint64(many) << np.uint64(3))) - np.uint64(1)
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def letters(some: np.uint64) -> np.uint64:
     """The mask of A to Z and a to z."""
     low = (some | CASE) & LOW
     return (low + FROM_A) & ~(low + ABOVE_Z) & ~some & HIGH
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def digits(some: np.uint64) -> np.uint64:
     """The mask of 0 to 9."""
     low = some & LOW
     return (low + FROM_0) & ~(low + ABOVE_9) & ~some & HIGH
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def printed(some: np.uint64) -> np.uint64:
     """The mask of ASCII without its controls below the blank."""
     return ((some & LOW) + FROM_BLANK) & ~some & HIGH
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def first(mask: np.uint64) -> int:
     """The place of the first byte that is meant; 8 if none is."""
-    return int(trailing_zeros(mask)) >> 3
+    return lowest(mask) >> 3
+
+
+@lean_inline
+def lowest(some: np.uint64) -> int:
+    """The number of the lowest bit that is set; 64 if none is."""
+    return int(trailing_zeros(some))  # type: ignore[call-arg]  # numba gives an intrinsic its context

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from stages.kernels import lean
 from stages.kernels.characters import (
     CLASS_BITS,
     MARK,
@@ -128,7 +129,7 @@ def encode(out: Bytes, to: int, point: np.uint32) -> int:
     return to + size
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def hash_points(data: Bytes, at: int, end: int) -> np.uint64:
     """The hash of a text by its code points, as a token's is by those it means."""
     code = BASIS

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
+from stages.kernels import lean, lean_inline
 from stages.kernels.eight import eight
 
 Hashes: TypeAlias = npt.NDArray[np.uint64]
@@ -53,7 +54,7 @@ def string_buffers(column: pa.Array) -> tuple[Offsets, Bytes]:
     return offsets, content
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def mix(h: np.uint64) -> np.uint64:
     """The avalanche of XXH64: every bit of the input moves every bit of the output."""
     h = (h ^ (h >> np.uint64(33))) * P2
@@ -61,12 +62,12 @@ def mix(h: np.uint64) -> np.uint64:
     return h ^ (h >> np.uint64(32))
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def _turn(x: np.uint64, bits: int) -> np.uint64:
     return (x << np.uint64(bits)) | (x >> np.uint64(64 - bits))
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def _four(data: Bytes, at: int) -> np.uint64:
     a = np.uint64(at)
     return (
@@ -77,12 +78,12 @@ def _four(data: Bytes, at: int) -> np.uint64:
     )
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def _round(lane: np.uint64, word: np.uint64) -> np.uint64:
     return _turn(lane + word * P2, 31) * P1
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def hash_bytes(data: Bytes, start: int, stop: int, seed: np.uint64) -> np.uint64:
     """The XXH64 of bytes `start` to `stop`."""
     at = start

@@ -1,8 +1,8 @@
 """What the lines and paragraphs of a text look like, and how many of them are repeated."""
 
 import numpy as np
-from numba import njit
 
+from stages.kernels import lean
 from stages.kernels.characters import LINE_END, SPACE, TERMINAL, Bytes, Table, decode
 from stages.kernels.eight import HIGH, eight, few, printed
 from stages.kernels.eight import first as first_of
@@ -35,7 +35,7 @@ FIRST, SECOND, THIRD = range(13, 16)  # characters of the longest three lines
 COUNTS = 16
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def measure_lines(
     data: Bytes,
     start: int,
@@ -65,7 +65,7 @@ def measure_lines(
     return lines
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def measure_repeats(
     hashes: Hashes, lengths: Numbers, lines: int, keys: Hashes, counts: Numbers
 ) -> None:
@@ -82,7 +82,7 @@ def measure_repeats(
     counts[REPEATS], counts[REPEATED] = count_repeats(hashes, lengths, kept, keys)
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _rank(length: int, counts: Numbers) -> None:
     """Put a line that is longer than the third among the longest three."""
     counts[THIRD] = length
@@ -91,7 +91,7 @@ def _rank(length: int, counts: Numbers) -> None:
             counts[place - 1], counts[place] = counts[place], counts[place - 1]
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _line(
     data: Bytes, at: int, end: int, table: Table, repeats: bool, counts: Numbers
 ) -> tuple[int, np.uint64, int, bool]:
@@ -147,7 +147,7 @@ def _line(
     return after, code, length, blank
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _is_bulleted(data: Bytes, at: int, end: int, table: Table) -> bool:
     """Whether the first visible character is that of an item of a list."""
     while at < end:
@@ -158,7 +158,7 @@ def _is_bulleted(data: Bytes, at: int, end: int, table: Table) -> bool:
     return False
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _paragraphs(
     hashes: Hashes, lengths: Numbers, lines: int, keys: Hashes, counts: Numbers
 ) -> None:
@@ -185,7 +185,7 @@ def _paragraphs(
     )
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def count_repeats(hashes: Hashes, lengths: Numbers, many: int, keys: Hashes) -> tuple[int, int]:
     """How many of the hashes were there before, and their lengths together.
 

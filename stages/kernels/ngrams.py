@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from stages.kernels import lean, lean_inline
 from stages.kernels.words import STEP, Hashes, Numbers
 
 Places: TypeAlias = npt.NDArray[np.int32]
@@ -19,7 +20,7 @@ TOP = (2, 3, 4)
 DUPLICATE = (5, 6, 7, 8, 9, 10)
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def table_size(entries: int) -> int:
     """The power of two that keeps a hash table of so many entries at most half full."""
     size = 2
@@ -28,7 +29,7 @@ def table_size(entries: int) -> int:
     return size
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def find(keys: Hashes, mask: np.uint64, key: np.uint64) -> np.uint64:
     """The slot that holds the key, or the empty one (0) where it belongs."""
     slot = key & mask
@@ -86,7 +87,7 @@ def diversity(hashes: Hashes, words: int) -> tuple[int, float]:
     return many, entropy
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _count(
     codes: Hashes, left: int, heads: Places, keys: Hashes, counts: Places, numbers: Places
 ) -> int:
@@ -113,7 +114,7 @@ def _count(
     return many
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _top(
     ends: Numbers, places: Places, left: int, n: int, every: bool, counts: Places, numbers: Places
 ) -> int:
@@ -128,7 +129,7 @@ def _top(
     return best * length
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _duplicate(
     ends: Numbers, places: Places, left: int, n: int, counts: Places, numbers: Places
 ) -> int:
@@ -146,7 +147,7 @@ def _duplicate(
     return characters
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _repeated(
     ends: Numbers, places: Places, left: int, n: int, counts: Places, numbers: Places
 ) -> int:
@@ -160,7 +161,7 @@ def _repeated(
     return characters
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _narrow(places: Places, left: int, counts: Places, numbers: Places, codes: Hashes) -> int:
     """Keep the places where an (n+1)-gram may be repeated, and give it a code; how many there are.
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from stages.kernels import lean, lean_inline
 from stages.kernels.characters import CLASS_BITS, SPACE, Table, table
 
 Points: TypeAlias = npt.NDArray[np.uint32]
@@ -45,7 +46,7 @@ def fold(text: str) -> list[int]:
     return [point for point in folds if point]
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def fold_point(point: np.uint32, table: Table) -> np.uint32:
     """One code point as `fold` gives it; 0 if it folds away."""
     entry = table[point]
@@ -74,7 +75,7 @@ def first_points(phrases: Phrases) -> npt.NDArray[np.int64]:
     return spans
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def find_phrases(line: Points, length: int, phrases: Phrases, spans: npt.NDArray[np.int64]) -> int:
     """The kinds of all phrases in the first `length` folded points of a line, as bits."""
     points, offsets, bits = phrases

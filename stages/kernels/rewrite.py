@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from stages.kernels import lean, lean_inline
 from stages.kernels.characters import (
     ALPHABETIC,
     CLASS_BITS,
@@ -102,7 +103,7 @@ def rewrite(
         verdicts[row], sentences[row] = verdict, many
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def move(data: Bytes, at: int, stop: int, out: Bytes, to: int) -> int:
     """Copy bytes `at` to `stop` to `to`, forwards; where they end there."""
     for place in range(stop - at):
@@ -137,25 +138,25 @@ def sieve(phrases: Phrases) -> Sought:
     return numbers, keys, first_points(phrases)
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def grown(key: np.uint64, point: np.uint32) -> np.uint64:
     """The key of the last eight points, the last four in its lower half, with one more."""
     return key << np.uint64(8) ^ np.uint64(point)
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def _slot(key: np.uint64) -> np.uint64:
     return key * STEP >> np.uint64(48)
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def may_begin(key: np.uint64, sought: Sought) -> bool:
     """Whether a phrase may begin with the points of a key."""
     number = sought[0][_slot(key)]
-    return number != 0 and (number < 0 or sought[1][number] == key)
+    return bool(number != 0 and (number < 0 or sought[1][number] == key))
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def seek(
     data: Bytes, line: Line, table: Table, folded: Points, phrases: Phrases, sought: Sought
 ) -> int:
@@ -169,7 +170,7 @@ def seek(
     return find_phrases(folded, points, phrases, sought[2])
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _text(
     data: Bytes,
     start: int,
@@ -223,7 +224,7 @@ def _text(
     return KEPT, size, sentences
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def read_line(
     data: Bytes, at: int, end: int, table: Table, sought: Sought
 ) -> tuple[int, int, bool, bool, bool]:
@@ -255,7 +256,7 @@ def read_line(
     return at, at, suspect, opens, braces
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def judge_line(data: Bytes, at: int, end: int, table: Table) -> Line:
     """Read off what a line is; there is no line end in it."""
     words, longest, visible, dots, sentences = 0, 0, 0, 0, 0
@@ -303,7 +304,7 @@ def judge_line(data: Bytes, at: int, end: int, table: Table) -> Line:
     return Line(begin, stop, words, longest, terminal, sentences)
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def sentence(
     point: np.uint32, kind: np.uint32, initial: bool, dots: int, inside: bool, ending: bool
 ) -> tuple[bool, bool]:
@@ -321,7 +322,7 @@ def sentence(
     return inside and not ending, False
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _without_citations(data: Bytes, at: int, end: int, out: Bytes, to: int) -> int:
     """Copy a line without its citations; where the copy ends."""
     while at < end:
@@ -334,7 +335,7 @@ def _without_citations(data: Bytes, at: int, end: int, out: Bytes, to: int) -> i
     return to
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _citation(data: Bytes, at: int, end: int) -> int:
     r"""Bytes of the citation that begins here: `\[\d*]|\[edit]|\[citation needed]`, or 0."""
     stop = at + 1

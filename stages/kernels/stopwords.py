@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from numba import njit
-from numba.cpython.unsafe.numbers import trailing_zeros
 
+from stages.kernels import lean
 from stages.kernels.characters import Bytes, table
+from stages.kernels.eight import lowest
 from stages.kernels.ngrams import find, table_size
 from stages.kernels.words import COUNTS, Asked, Hashes, Numbers, cut
 
@@ -65,7 +65,7 @@ def _hash(word: str) -> np.uint64:
     return found
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def count_stop_words(
     hashes: Hashes,
     tokens: int,
@@ -93,7 +93,7 @@ def count_stop_words(
         seen[numbers[slot]] = 1
         left = bits[slot] if language == ANY else bits[slot] & np.uint64(1) << np.uint64(language)
         while left:
-            bit = int(trailing_zeros(left))
+            bit = lowest(left)
             left &= left - np.uint64(1)
             tallies[bit, 0] += new
             tallies[bit, 1] += 1

@@ -19,8 +19,8 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from stages.kernels import lean, lean_inline
 from stages.kernels.characters import (
     ALPHABETIC,
     CLASS_BITS,
@@ -80,7 +80,7 @@ class Asked(NamedTuple):
     word_ends: Numbers  # 0, then the characters in all words up to each
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def cut(
     data: Bytes, start: int, end: int, table: Table, customs: int, asked: Asked, counts: Numbers
 ) -> int:
@@ -138,7 +138,7 @@ def cut(
     return tokens
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def plain(data: Bytes, at: int, end: int) -> tuple[int, np.uint32, np.uint32]:
     """Where the letters and digits of ASCII end that begin here.
 
@@ -159,7 +159,7 @@ def plain(data: Bytes, at: int, end: int) -> tuple[int, np.uint32, np.uint32]:
     return at, seen, np.uint32(small != 0)
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def _ends_here(data: Bytes, at: int, end: int, table: Table) -> bool:
     """Whether the word of letters and digits before `at` surely ends, by a quick look behind it."""
     if at == end or data[at] == BLANK:
@@ -173,7 +173,7 @@ def _ends_here(data: Bytes, at: int, end: int, table: Table) -> bool:
     return table[mark] & SPACE != 0 or not MANNERS[mark]
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _clinging(data: Bytes, at: int, end: int, table: Table) -> int:
     """Where the word begins whose first marks begin here; `at` if there is none."""
     here, dots = at, 0
@@ -185,7 +185,7 @@ def _clinging(data: Bytes, at: int, end: int, table: Table) -> int:
     return here if here < end and not table[decode(data, here, end)[0]] & BREAKS else at
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def _hash(data: Bytes, at: int, stop: int, end: int, ascii_: bool) -> np.uint64:
     """The hash of the characters up to `stop`; `ascii_`: all of them are ASCII."""
     code = BASIS
@@ -203,7 +203,7 @@ def _hash(data: Bytes, at: int, stop: int, end: int, ascii_: bool) -> np.uint64:
     return mix(code)
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _word(
     data: Bytes, first: int, at: int, end: int, table: Table, customs: int, counts: Numbers
 ) -> tuple[int, int, np.uint32, np.uint32, bool]:
@@ -261,7 +261,7 @@ def _word(
     return at, length, seen, lower, bool(beyond < 0x80)
 
 
-@njit(cache=True, _nrt=False, inline="always")
+@lean_inline
 def _take(data: Bytes, at: int, stop: int, end: int, length: int) -> tuple[int, int, np.uint32]:
     """Take all characters up to `stop` into a length; their bits together."""
     points = np.uint32(0)
@@ -273,7 +273,7 @@ def _take(data: Bytes, at: int, stop: int, end: int, length: int) -> tuple[int, 
     return at, length, points
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _belonging(
     data: Bytes,
     at: int,
@@ -311,7 +311,7 @@ def _belonging(
     return at
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _joins(point: np.uint32, last: np.uint32, after: np.uint32, customs: int) -> bool:
     """Whether a mark between characters of two classes is inside a word."""
     if point == DOT:
@@ -324,7 +324,7 @@ def _joins(point: np.uint32, last: np.uint32, after: np.uint32, customs: int) ->
     return bool(point in (SLASH, COLON) and after & DIGIT != 0)
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _is_url(data: Bytes, first: int, at: int, end: int) -> bool:
     """Whether the colon at `at` is that of `https://`."""
     if at + 3 > end or data[at + 1] != SLASH or data[at + 2] != SLASH:
@@ -335,7 +335,7 @@ def _is_url(data: Bytes, first: int, at: int, end: int) -> bool:
     return True
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _url_end(data: Bytes, at: int, end: int, table: Table) -> int:
     """Where the URL ends whose `://` begins here: behind its last letter, digit or slash."""
     here, stop = at + 3, at + 3
@@ -350,7 +350,7 @@ def _url_end(data: Bytes, at: int, end: int, table: Table) -> int:
     return stop
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _fold(data: Bytes, at: int, end: int, table: Table) -> np.uint64:
     """The hash of a word as it is folded."""
     fold, last = BASIS, np.uint32(0)
@@ -366,7 +366,7 @@ def _fold(data: Bytes, at: int, end: int, table: Table) -> np.uint64:
     return mix(fold)
 
 
-@njit(cache=True, _nrt=False)
+@lean
 def _mark(data: Bytes, at: int, end: int, table: Table, counts: Numbers) -> tuple[int, int, bool]:
     """The mark that begins here: where it ends, its length, whether it is ASCII."""
     first, size = decode(data, at, end)
