@@ -1,0 +1,203 @@
+"""Japanese texts cut as datatrove's tokenizer does: by Sudachi in mode A, with spaCy around it."""
+
+import numpy as np
+from numba import njit
+
+from stages.kernels.characters import Bytes, decode
+from stages.kernels.entries import Parts
+from stages.kernels.lattice import (
+    BEFORE,
+    BEGIN,
+    COLUMNS,
+    COST,
+    NEVER,
+    NEXT,
+    NOT_FIRST,
+    SPLIT,
+    UNKNOWN,
+    WORD,
+    Ids,
+    Kinds,
+    Lexicon,
+    Room,
+    Text,
+    cheapest,
+    room_for,
+)
+from stages.kernels.numerals import STATE, Forms, join_numerals
+from stages.kernels.respell import Spelling, parts_of, read
+from stages.kernels.streams import BLANK, Marks
+from stages.kernels.words import Numbers
+
+KATAKANA = np.uint32(1 << 7)
+SHORT = 3  # characters; a shorter word in katakana is joined to its neighbours
+SPACE = 0x20
+
+
+@njit(cache=True)
+def _all(kinds: Kinds, start: int, stop: int, wanted: np.uint32) -> bool:
+    for at in range(start, stop):
+        if not kinds[at] & wanted:
+            return False
+    return True
+
+
+@njit(cache=True)
+def _join_katakana(path: Ids, many: int, text: Text, nodes: Ids, room: Room) -> int:
+    """Make one word of neighbours in katakana if one of them is short or unknown; how many are left."""
+    done, at = 0, 0  # the path is what was done, then what is from `at` on
+    while at < many:
+        start, stop, word = path[at]
+        if (word >= 0 and stop - start >= SHORT) or not _all(text.kinds, start, stop, KATAKANA):
+            path[done] = path[at]
+            done += 1
+            at += 1
+            continue
+        begin, end = done, at + 1
+        while begin and _all(text.kinds, path[begin - 1, 0], path[begin - 1, 1], KATAKANA):
+            begin -= 1
+        while end < many and _all(text.kinds, path[end, 0], path[end, 1], KATAKANA):
+            end += 1
+        # `begin` counts words of what was done, then those from `at` on.
+        last = done + end - at
+        while begin < last and text.kinds[path[begin if begin < done else at + begin - done, 0]] & np.uint32(NOT_FIRST):
+            begin += 1
+        if last - begin > 1:
+            first = path[begin if begin < done else at + begin - done, 0]
+            while done < begin:
+                path[done] = path[at]
+                done += 1
+                at += 1
+            done = begin
+            stop = path[end - 1, 1]
+            path[done, 0], path[done, 1] = first, stop
+            path[done, 2] = _dearest(first, stop, nodes, room)
+            done += 1
+            at = end
+            if at < many:
+                path[done] = path[at]
+                done += 1
+                at += 1
+        else:
+            path[done] = path[at]
+            done += 1
+            at += 1
+    return done
+
+
+@njit(cache=True)
+def _dearest(start: int, stop: int, nodes: Ids, room: Room) -> int:
+    """The cheapest word of the lattice that is from here to there, UNKNOWN if there is none."""
+    best, word, node = NEVER, UNKNOWN, room.firsts[stop]
+    while node >= 0:
+        if nodes[node, BEGIN] == start and nodes[node, COST] < best:
+            best, word = nodes[node, COST], nodes[node, WORD]
+        node = nodes[node, NEXT]
+    return word
+
+
+@njit(cache=True)
+def _path(last: int, nodes: Ids, size: int) -> Ids:
+    """Where the words of the path begin and end, and which they are."""
+    many, node = 0, last
+    while node > 0:
+        many += 1
+        node = nodes[node, BEFORE]
+    path = np.empty((many, 3), np.int32)
+    node, end = last, size
+    while node > 0:
+        many -= 1
+        path[many, 0], path[many, 1], path[many, 2] = nodes[node, BEGIN], end, nodes[node, WORD]
+        end = nodes[node, BEGIN]
+        node = nodes[node, BEFORE]
+    return path
+
+
+@njit(cache=True)
+def _cut_part(
+    text: Text, path: Ids, many: int, lexicon: Lexicon, parts: Parts, cuts: Numbers
+) -> int:
+    """Where the words of the path and their parts begin in the text as it was; how many."""
+    found = 0
+    for at in range(many):
+        start, word = path[at, 0], path[at, 2]
+        cuts[found] = text.origins[start]
+        found += 1
+        if word >= 0 and lexicon.words[word] & SPLIT:
+            place, byte = parts.places[word], text.places[start]
+            for part in range(parts.sizes[place] - 1):
+                byte += parts.sizes[place + 1 + part]
+                cuts[found] = text.origins[text.numbers[byte]]
+                found += 1
+    cuts[found] = text.origins[len(text.kinds)]
+    return found
+
+
+@njit(cache=True)
+def _spaced(
+    data: Bytes, cuts: Numbers, found: int, marks: Marks, begins: Numbers, ends: Numbers, many: int
+) -> int:
+    """Append words without the blanks around them, and stretches of blanks less the space behind a word."""
+    spoken, blank, first = False, cuts[0], many
+    for at in range(found):
+        start, stop = cuts[at], cuts[at + 1]
+        begin, end, place = stop, start, start
+        while place < stop:
+            point, size = decode(data, place, stop)
+            if not marks[point] & BLANK:
+                begin, end = min(begin, place), place + size
+            place += size
+        if end == start:
+            continue
+        many = _blanks(data, blank, start, spoken, begins, ends, many)
+        begins[many], ends[many] = begin, end
+        many += 1
+        spoken, blank = True, stop
+    return _blanks(data, blank, cuts[found], spoken, begins, ends, many)
+
+
+@njit(cache=True)
+def _blanks(
+    data: Bytes, start: int, stop: int, spoken: bool, begins: Numbers, ends: Numbers, many: int
+) -> int:
+    if spoken and start < stop and data[start] == SPACE:
+        start += 1
+    if start < stop:
+        begins[many], ends[many] = start, start
+        many += 1
+    return many
+
+
+@njit(cache=True)
+def cut_japanese(
+    data: Bytes,
+    offsets: Numbers,
+    marks: Marks,
+    spelling: Spelling,
+    lexicon: Lexicon,
+    parts: Parts,
+    forms: Forms,
+) -> tuple[Numbers, Numbers, Numbers]:
+    """The places of the tokens: begins, ends (equal for a token of blanks), and where texts start."""
+    size = offsets[-1] - offsets[0]
+    begins, ends = np.empty(size, np.int64), np.empty(size, np.int64)
+    starts = np.zeros(len(offsets), np.int64)
+    nodes, state = np.empty((1 << 16, COLUMNS), np.int32), np.empty(STATE, np.int64)
+    many = 0
+    for row in range(len(offsets) - 1):
+        pieces = parts_of(data, offsets[row], offsets[row + 1])
+        for piece in range(len(pieces) - 1):
+            text = read(data, pieces[piece], pieces[piece + 1], spelling)
+            length = len(text.kinds)
+            if not length:
+                continue
+            room = room_for(length, max(lexicon.matrix.shape))
+            last, nodes = cheapest(text, lexicon, room, nodes)
+            path = _path(last, nodes, length)
+            left = join_numerals(path, len(path), text, lexicon.words, forms, state)
+            left = _join_katakana(path, left, text, nodes, room)
+            cuts = np.empty(length + 1, np.int64)
+            found = _cut_part(text, path, left, lexicon, parts, cuts)
+            many = _spaced(data, cuts, found, marks, begins, ends, many)
+        starts[row + 1] = many
+    return begins[:many], ends[:many], starts

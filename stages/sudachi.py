@@ -1,0 +1,222 @@
+"""The dictionary of Sudachi that is installed, as arrays for `stages.kernels.japanese`.
+
+The file's format is that of sudachi.rs 0.7: a description with named blocks, among them the matrix of
+connections, a double array over the spellings, pointers from there to entries, and the entries.
+"""
+
+import unicodedata
+from functools import cache
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from stages.errors import SpecError
+from stages.kernels import lattice as la
+from stages.kernels.characters import SIZE
+from stages.kernels.entries import UNIT, Parts, cut_parts, heads_of, pack, point_to
+from stages.kernels.numerals import NUMERIC, Forms
+from stages.kernels.respell import Spelling
+
+Bytes = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.int64]
+
+MAGIC, VERSION = b"SudachiBinaryDic", 1
+NUMERAL = ("名詞", "数詞", "*", "*", "*", "*")
+CATEGORIES = (
+    "DEFAULT",
+    "SPACE",
+    "KANJI",
+    "SYMBOL",
+    "NUMERIC",
+    "ALPHA",
+    "HIRAGANA",
+    "KATAKANA",
+    "KANJINUMERIC",
+    "GREEK",
+    "CYRILLIC",
+)
+FURTHER = {"NOOOVBOW": la.NOT_FIRST, "NOOOVEOW": la.NOT_LAST, "ALL": (1 << len(CATEGORIES)) - 1}
+REST = (5968, 5968, 3857)  # ids and cost of what nothing else is made of
+LAST_CHANGED = 0x30000  # no character from here on is rewritten
+TYPICAL = 700  # by so much a word costs more that is e times as rare, roughly
+
+
+class Model(NamedTuple):
+    """All that Japanese is cut with."""
+
+    spelling: Spelling
+    lexicon: la.Lexicon
+    parts: Parts
+    forms: Forms
+
+
+class _Reader:
+    """Numbers and strings one after the other."""
+
+    def __init__(self, data: Bytes, at: int = 0) -> None:
+        self.data, self.at = data, at
+
+    def number(self) -> int:
+        found = shift = 0
+        while True:
+            byte = int(self.data[self.at])
+            self.at += 1
+            found |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return found
+
+    def short(self) -> int:
+        self.at += 2
+        return int(self.data[self.at - 2]) | int(self.data[self.at - 1]) << 8
+
+    def text(self, size: int, encoding: str) -> str:
+        self.at += size
+        return self.data[self.at - size : self.at].tobytes().decode(encoding)
+
+
+def blocks(path: Path) -> dict[str, Bytes]:
+    """The parts of a dictionary's file by their names."""
+    data = np.memmap(path, np.uint8, "r")
+    start = len(MAGIC)
+    version = int(data[start : start + 8].view(np.int64)[0])
+    if data[:start].tobytes() != MAGIC or version != VERSION:
+        raise SpecError(
+            f"mode: {path} is no dictionary of Sudachi that is read here: SudachiPy 0.7 has one, in "
+            "sudachidict-core 20260428 or later"
+        )
+    reader = _Reader(data, start + 24)
+    for _ in range(3):
+        reader.text(reader.number(), "utf-8")
+    reader.number()
+    reader.number()
+    found = {}
+    for _ in range(reader.number()):
+        name = reader.text(reader.number(), "utf-8")
+        first, size = reader.number(), reader.number()
+        found[name] = cast("Bytes", data[first : first + size])
+    return found
+
+
+@cache
+def model() -> Model:
+    """The dictionary as arrays, read once."""
+    parts = blocks(Path(str(files("sudachidict_core") / "resources" / "system.dic")))
+    kinds = categories(resource("char.def"))
+    matrix = parts["ConnMatrix"]
+    right, left = (int(size) for size in matrix[:4].view(np.int16))
+    costs = matrix[4:].view(np.int16).reshape(left, right)
+    trie, entries, last = point_to(parts["WordPointers"], parts["TrieIndex"].view(np.uint32))
+    numeral = kinds_of_words(parts["POS"]).index(NUMERAL)
+    lefts, rights = orders(parts["Entries"], entries, left, right)
+    words = pack(parts["Entries"], entries, last, lefts, rights, numeral)
+    matrix = np.empty_like(costs)
+    matrix[np.ix_(lefts, rights)] = costs
+    forms = forms_of(trie, entries, words, kinds)
+    lexicon = la.Lexicon(
+        trie, heads_of(trie), words, matrix, unknown(resource("char.def"), lefts, rights)
+    )
+    return Model(
+        spelling(resource("rewrite.def"), kinds),
+        lexicon,
+        cut_parts(parts["Entries"], entries, words),
+        forms,
+    )
+
+
+def resource(name: str) -> list[str]:
+    """The lines of a file of SudachiPy, without comments."""
+    text = (files("sudachipy") / "resources" / name).read_text("utf-8")
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def kinds_of_words(data: Bytes) -> list[tuple[str, ...]]:
+    """The parts of speech, each of six levels, in the order of their numbers."""
+    reader = _Reader(data)
+    return [
+        tuple(reader.text(2 * reader.short(), "utf-16-le") for _ in range(6))
+        for _ in range(reader.short())
+    ]
+
+
+def orders(entries: Bytes, words: Numbers, left: int, right: int) -> tuple[la.Ids, la.Ids]:
+    """New numbers for the ids of the left and of the right: what is frequent stands together."""
+    shorts = entries.view(np.int16)
+    places = words * (UNIT // 2)
+    frequent = np.exp(-shorts[places + 2].astype(np.float64) / TYPICAL)
+    found = []
+    for column, size in ((0, left), (1, right)):
+        ids = shorts[places + column].astype(np.int64)
+        known = ids >= 0
+        weights = np.bincount(ids[known], frequent[known], minlength=size)
+        weights[0] = np.inf  # the beginning and the end of a text stay 0
+        order = np.argsort(-weights, kind="stable")
+        numbers = np.empty(size, np.int32)
+        numbers[order] = np.arange(size, dtype=np.int32)
+        found.append(numbers)
+    return found[0], found[1]
+
+
+def categories(lines: list[str]) -> la.Kinds:
+    """The categories of each code point."""
+    bits = {name: 1 << at for at, name in enumerate(CATEGORIES)} | FURTHER
+    kinds = np.zeros(SIZE, np.uint32)
+    for line in lines:
+        points, *names = line.split()
+        if points.startswith("0x"):
+            first, _, last = points.partition("..")
+            for name in names:
+                kinds[int(first, 16) : int(last or first, 16) + 1] |= np.uint32(bits[name])
+    kinds[kinds == 0] = 1
+    return kinds
+
+
+def unknown(lines: list[str], lefts: la.Ids, rights: la.Ids) -> la.Unknown:
+    """What is made of characters of each category."""
+    told = {line.split()[0]: line.split()[1:] for line in lines if not line.startswith("0x")}
+    made: dict[str, list[tuple[int, int, int, int]]] = {name: [] for name in CATEGORIES}
+    for line in resource("unk.def"):
+        name, left, right, cost, *kind = line.split(",")
+        word = la.UNKNOWN_NUMBER if tuple(kind) == NUMERAL else la.UNKNOWN
+        made[name].append((int(lefts[int(left)]), int(rights[int(right)]), int(cost), word))
+    rest = (int(lefts[REST[0]]), int(rights[REST[1]]), REST[2], la.UNKNOWN)
+    rows = [row for name in CATEGORIES for row in made[name]] + [rest]
+    columns = np.array([told[name] for name in CATEGORIES], np.int32).T.copy()
+    firsts = np.cumsum([0, *(len(made[name]) for name in CATEGORIES)])
+    return la.Unknown(*columns, firsts.astype(np.int32), np.array(rows, np.int32))
+
+
+def spelling(lines: list[str], kinds: la.Kinds) -> Spelling:
+    """What each character and some pairs of them are rewritten to."""
+    rules = [line.split() for line in lines]
+    stay = {rule[0] for rule in rules if len(rule) == 1}
+    pairs = sorted(
+        (ord(rule[0][0]) << 32 | ord(rule[0][1]), ord(rule[1])) for rule in rules if len(rule) == 2
+    )
+    changes, points = np.full(SIZE, -1, np.int32), [0]
+    for point in range(LAST_CHANGED):
+        character = chr(point)
+        lower = character.lower() if character.isupper() else character
+        new = lower
+        if character not in stay and not unicodedata.is_normalized("NFKC", character):
+            new = unicodedata.normalize("NFKC", lower)
+        if new[0] != character:
+            changes[point] = len(points)
+            points += [len(new), *map(ord, new)]
+    return Spelling(
+        changes,
+        np.array(points, np.uint32),
+        np.array([pair for pair, _ in pairs], np.int64),
+        np.array([one for _, one in pairs], np.uint32),
+        kinds,
+    )
+
+
+def forms_of(trie: la.Kinds, entries: Numbers, words: Numbers, kinds: la.Kinds) -> Forms:
+    """What numeric words are read as that are not read as they are spelled; marks them in `words`."""
+    return Forms(np.zeros(0, np.int64), np.zeros(1, np.int32), np.zeros(0, np.uint32))
