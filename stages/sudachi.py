@@ -17,7 +17,7 @@ import numpy.typing as npt
 from stages.errors import SpecError
 from stages.kernels import lattice as la
 from stages.kernels.characters import SIZE
-from stages.kernels.entries import UNIT, Parts, cut_parts, heads_of, pack, point_to
+from stages.kernels.entries import LENGTH, UNIT, Parts, cut_parts, heads_of, pack, point_to
 from stages.kernels.numerals import NUMERIC, Forms
 from stages.kernels.respell import Spelling
 
@@ -112,13 +112,14 @@ def model() -> Model:
     costs = matrix[4:].view(np.int16).reshape(left, right)
     trie, entries, last = point_to(parts["WordPointers"], parts["TrieIndex"].view(np.uint32))
     numeral = kinds_of_words(parts["POS"]).index(NUMERAL)
-    lefts, rights = orders(parts["Entries"], entries, left, right)
+    rows = [line.split(",") for line in resource("unk.def")]
+    often = [[int(row[column]) for row in rows] for column in (1, 2)]
+    lefts, rights = orders(parts["Entries"], entries, left, often)
     words = pack(parts["Entries"], entries, last, lefts, rights, numeral)
-    matrix = np.empty_like(costs)
-    matrix[np.ix_(lefts, rights)] = costs
+    costs, reach = la.tiled(costs, lefts, rights)
     forms = forms_of(trie, entries, words, kinds)
     lexicon = la.Lexicon(
-        trie, heads_of(trie), words, matrix, unknown(resource("char.def"), lefts, rights)
+        trie, heads_of(trie), words, costs, reach, left, unknown(resource("char.def"), lefts, rights)
     )
     return Model(
         spelling(resource("rewrite.def"), kinds),
@@ -144,18 +145,23 @@ def kinds_of_words(data: Bytes) -> list[tuple[str, ...]]:
     ]
 
 
-def orders(entries: Bytes, words: Numbers, left: int, right: int) -> tuple[la.Ids, la.Ids]:
-    """New numbers for the ids of the left and of the right: what is frequent stands together."""
+def orders(
+    entries: Bytes, words: Numbers, size: int, often: list[list[int]]
+) -> tuple[la.Ids, la.Ids]:
+    """New numbers for the ids of the left and of the right, so that what is frequent stands together.
+
+    Words of few letters are found wherever one looks: the ids of most of them come first.
+    """
     shorts = entries.view(np.int16)
     places = words * (UNIT // 2)
-    frequent = np.exp(-shorts[places + 2].astype(np.float64) / TYPICAL)
+    short = 64.0 ** -(shorts[places + LENGTH // 2] / 3)
     found = []
-    for column, size in ((0, left), (1, right)):
+    for column in range(2):
         ids = shorts[places + column].astype(np.int64)
-        known = ids >= 0
-        weights = np.bincount(ids[known], frequent[known], minlength=size)
-        weights[0] = np.inf  # the beginning and the end of a text stay 0
+        weights = np.bincount(ids[ids >= 0], short[ids >= 0], minlength=size)
+        weights[often[column]] = np.inf
         order = np.argsort(-weights, kind="stable")
+        order = np.concatenate(([0], order[order != 0]))  # 0 is the beginning and the end of a text
         numbers = np.empty(size, np.int32)
         numbers[order] = np.arange(size, dtype=np.int32)
         found.append(numbers)

@@ -6,12 +6,11 @@ from numba import njit
 from stages.kernels.characters import Bytes, decode
 from stages.kernels.entries import Parts
 from stages.kernels.lattice import (
-    BEFORE,
     BEGIN,
     COLUMNS,
     COST,
+    END,
     NEVER,
-    NEXT,
     NOT_FIRST,
     SPLIT,
     UNKNOWN,
@@ -19,10 +18,9 @@ from stages.kernels.lattice import (
     Ids,
     Kinds,
     Lexicon,
-    Room,
     Text,
     cheapest,
-    room_for,
+    find_words,
 )
 from stages.kernels.numerals import STATE, Forms, join_numerals
 from stages.kernels.respell import Spelling, parts_of, read
@@ -43,7 +41,7 @@ def _all(kinds: Kinds, start: int, stop: int, wanted: np.uint32) -> bool:
 
 
 @njit(cache=True)
-def _join_katakana(path: Ids, many: int, text: Text, nodes: Ids, room: Room) -> int:
+def _join_katakana(path: Ids, many: int, text: Text, nodes: Ids) -> int:
     """Make one word of neighbours in katakana if one of them is short or unknown; how many are left."""
     done, at = 0, 0  # the path is what was done, then what is from `at` on
     while at < many:
@@ -71,7 +69,7 @@ def _join_katakana(path: Ids, many: int, text: Text, nodes: Ids, room: Room) -> 
             done = begin
             stop = path[end - 1, 1]
             path[done, 0], path[done, 1] = first, stop
-            path[done, 2] = _dearest(first, stop, nodes, room)
+            path[done, 2] = _dearest(first, stop, nodes)
             done += 1
             at = end
             if at < many:
@@ -86,30 +84,30 @@ def _join_katakana(path: Ids, many: int, text: Text, nodes: Ids, room: Room) -> 
 
 
 @njit(cache=True)
-def _dearest(start: int, stop: int, nodes: Ids, room: Room) -> int:
-    """The cheapest word of the lattice that is from here to there, UNKNOWN if there is none."""
-    best, word, node = NEVER, UNKNOWN, room.firsts[stop]
-    while node >= 0:
-        if nodes[node, BEGIN] == start and nodes[node, COST] < best:
+def _dearest(start: int, stop: int, nodes: Ids) -> int:
+    """The word of the least cost of its own that is from here to there, UNKNOWN if there is none."""
+    best, word = NEVER, UNKNOWN
+    node = np.searchsorted(nodes[1:, BEGIN], start) + 1
+    while node < len(nodes) and nodes[node, BEGIN] == start:
+        if nodes[node, END] == stop and nodes[node, COST] < best:
             best, word = nodes[node, COST], nodes[node, WORD]
-        node = nodes[node, NEXT]
+        node += 1
     return word
 
 
 @njit(cache=True)
-def _path(last: int, nodes: Ids, size: int) -> Ids:
+def _path(last: int, nodes: Ids, befores: Ids) -> Ids:
     """Where the words of the path begin and end, and which they are."""
     many, node = 0, last
-    while node > 0:
+    while node:
         many += 1
-        node = nodes[node, BEFORE]
-    path = np.empty((many, 3), np.int32)
-    node, end = last, size
-    while node > 0:
+        node = befores[node]
+    path, node = np.empty((many, 3), np.int32), last
+    while node:
         many -= 1
-        path[many, 0], path[many, 1], path[many, 2] = nodes[node, BEGIN], end, nodes[node, WORD]
-        end = nodes[node, BEGIN]
-        node = nodes[node, BEFORE]
+        path[many, 0], path[many, 1] = nodes[node, BEGIN], nodes[node, END]
+        path[many, 2] = nodes[node, WORD]
+        node = befores[node]
     return path
 
 
@@ -191,11 +189,14 @@ def cut_japanese(
             length = len(text.kinds)
             if not length:
                 continue
-            room = room_for(length, max(lexicon.matrix.shape))
-            last, nodes = cheapest(text, lexicon, room, nodes)
-            path = _path(last, nodes, length)
+            used = find_words(text, lexicon, nodes)
+            while used < 0:
+                nodes = np.empty((2 * len(nodes), COLUMNS), np.int32)
+                used = find_words(text, lexicon, nodes)
+            befores, last = cheapest(length, nodes, used, lexicon)
+            path = _path(last, nodes, befores)
             left = join_numerals(path, len(path), text, lexicon.words, forms, state)
-            left = _join_katakana(path, left, text, nodes, room)
+            left = _join_katakana(path, left, text, nodes[:used])
             cuts = np.empty(length + 1, np.int64)
             found = _cut_part(text, path, left, lexicon, parts, cuts)
             many = _spaced(data, cuts, found, marks, begins, ends, many)

@@ -27,10 +27,12 @@ NOT_FIRST, NOT_LAST = 1 << 30, 1 << 31  # of a word that the dictionary does not
 LAST, SPLIT = 1 << 48, 1 << 49  # it is the last of its spelling; it has parts
 NUMBER, STRANGE = 1 << 50, 1 << 51  # it is a numeral; it is not read as it is spelled
 UNKNOWN, UNKNOWN_NUMBER = -1, -2  # words that are not in the dictionary
+TILE = 1024  # ids of which the costs stand together: those of the most frequent fit the cache
+NUMBERED = 24  # bits of a number among the words that end at one place
 MOST = 256  # more than there are words of one spelling, or of one category of unknown ones
 NEVER = 1 << 30  # more than any path costs
 
-NEXT, RIGHT, TOTAL, BEFORE, BEGIN, WORD, COST, COLUMNS = range(8)  # of nodes
+BEGIN, END, LEFT, RIGHT, COST, WORD, COLUMNS = range(7)  # of nodes
 
 
 class Unknown(NamedTuple):
@@ -49,7 +51,9 @@ class Lexicon(NamedTuple):
     trie: Kinds  # a double array over UTF-8; a value is the place of the first word in `words`
     heads: Ids  # of characters below 0x10000: place in the trie << 1 | whether it is a word; -1
     words: Numbers
-    matrix: Costs  # left id of a word x right id of the one before it
+    matrix: Costs  # of left ids of words and right ids of the words before them, see `tiled`
+    reach: Ids  # the least and the most that a word costs behind each right id
+    ids: int  # how many there are of each
     unknown: Unknown
 
 
@@ -66,90 +70,109 @@ class Text(NamedTuple):
     origins: Numbers  # where each character begins in the text as it was; one more than characters
 
 
-class Room(NamedTuple):
-    """What the lattice is built in."""
-
-    firsts: Ids  # of each place, the first and the last node that ends there, -1 if none does
-    lasts: Ids
-    ends: Ids  # the nodes that end at the place in question: node, right id, cost
-    seen_right: Ids  # the place where a right id was last seen, and which of `ends` it is
-    seen_left: Ids  # the place where a left id was last seen, and cost and node of what is before it
-
-
 @njit(cache=True)
-def room_for(characters: int, ids: int) -> Room:
-    """Memory for the lattice of a text."""
-    return Room(
-        np.empty(characters + 1, np.int32),
-        np.empty(characters + 1, np.int32),
-        np.empty((64, 3), np.int32),
-        np.empty((ids, 2), np.int32),
-        np.empty((ids, 3), np.int32),
-    )
+def tiled(costs: Costs, lefts: Ids, rights: Ids) -> tuple[Costs, Ids]:
+    """The matrix of connections by new ids, see `_place`, and the least and the most of each right id."""
+    reach = np.empty((len(rights), 2), np.int32)
+    reach[:, 0], reach[:, 1] = 1 << 15, -(1 << 15)
+    flat = np.zeros(-(-len(rights) // TILE) * len(lefts) * TILE, np.int16)
+    for left in range(len(lefts)):
+        for right in range(len(rights)):
+            at = _place(rights[right], len(lefts)) + lefts[left] * TILE
+            cost = costs[left, right]
+            flat[at] = cost
+            number = rights[right]
+            reach[number, 0] = min(reach[number, 0], cost)
+            reach[number, 1] = max(reach[number, 1], cost)
+    return flat, reach
 
 
+@njit(cache=True, inline="always")
+def _place(right: int, lefts: int) -> int:
+    """Where the column of a right id begins: a tile holds TILE of them for every left id."""
+    return (right // TILE) * lefts * TILE + right % TILE
+
+
+# Numba counts references of an array wherever a function is called with it: so none is called for a
+# character or a node, but twice for a text.
 @njit(cache=True)
-def grown(rows: Ids, used: int) -> Ids:
-    """The rows in use, with room for as many again."""
-    more = np.empty((2 * len(rows), rows.shape[1]), np.int32)
-    more[:used] = rows[:used]
-    return more
-
-
-@njit(cache=True)
-def _gather(place: int, nodes: Ids, room: Room, ends: Ids) -> tuple[int, Ids]:
-    """The nodes that end here into `ends`, without those that another of their right id beats."""
-    many, node = 0, room.firsts[place]
-    while node >= 0:
-        right, total = nodes[node, RIGHT], nodes[node, TOTAL]
-        node_of = node
-        node = nodes[node, NEXT]
-        if room.seen_right[right, 0] == place:
-            other = room.seen_right[right, 1]
-            if total >= ends[other, 2]:
-                continue
-            ends[other, 2] = NEVER
-        if many == len(ends):
-            ends = grown(ends, many)
-        ends[many, 0], ends[many, 1], ends[many, 2] = node_of, right, total
-        room.seen_right[right, 0], room.seen_right[right, 1] = place, many
-        many += 1
-    return many, ends
-
-
-@njit(cache=True)
-def _insert(
-    begin: int,
-    end: int,
-    left: int,
-    right: int,
-    cost: int,
-    word: int,
-    many: int,
-    ends: Ids,
-    ending: int,
-    matrix: Costs,
-    room: Room,
-    nodes: Ids,
-) -> None:
-    """Connect a word to the cheapest one before it."""
-    seen = room.seen_left[left]
-    if seen[0] != begin:
-        row = matrix[left]
-        best, before = NEVER, -1
-        for at in range(ending):
-            total = ends[at, 2] + row[ends[at, 1]]
-            if total < best:
-                best, before = total, ends[at, 0]
-        seen[0], seen[1], seen[2] = begin, best, before
-    node = nodes[many]
-    node[NEXT], node[RIGHT], node[TOTAL] = -1, right, seen[1] + cost
-    node[BEFORE], node[BEGIN], node[WORD], node[COST] = seen[2], begin, word, cost
-    if room.firsts[end] < 0:
-        room.firsts[end] = many
-    else:
-        nodes[room.lasts[end], NEXT] = many
-    room.lasts[end] = many
+def find_words(text: Text, lexicon: Lexicon, nodes: Ids) -> int:
+    """All words that may be in the text into `nodes`, from the second on; their end, -1 for no room."""
+    data, places, numbers, points, kinds, runs, free, _ = text
+    trie, heads, words = lexicon.trie, lexicon.heads, lexicon.words
+    always, group, longest, rows_of, rows = lexicon.unknown
+    size, bytes_of = len(kinds), places[len(kinds)]
+    reached = np.zeros(size + 1, np.uint8)
+    reached[0] = 1
+    many = 1
+    for begin in range(size):
+        if not reached[begin]:
+            continue
+        if many + MOST * (CATEGORIES + 1) > len(nodes):
+            return -1
+        first = many
+        at, node, leaf = places[begin], _offset(trie[0]), False
+        if points[begin] < len(heads):
+            head = heads[points[begin]]
+            node, leaf = np.uint32(head >> 1), bool(head & 1)
+            at = places[begin + 1] if head >= 0 else bytes_of + 1
+        while at <= bytes_of:
+            if leaf and free[numbers[at]]:
+                word, packed = np.int64(trie[node] & np.uint32(0x7FFFFFFF)), np.int64(0)
+                end = numbers[at]
+                reached[end] = 1
+                if many + MOST * (CATEGORIES + 1) > len(nodes):
+                    return -1
+                while not packed & LAST:
+                    packed = words[word]
+                    nodes[many, BEGIN], nodes[many, END], nodes[many, WORD] = begin, end, word
+                    nodes[many, LEFT], nodes[many, RIGHT] = packed & 0xFFFF, packed >> 16 & 0xFFFF
+                    nodes[many, COST] = np.int16(packed >> 32 & 0xFFFF)
+                    many += 1
+                    word += 1
+            if at == bytes_of:
+                break
+            byte = np.uint32(data[at])
+            node ^= byte
+            unit = trie[node]
+            if unit & np.uint32(0x800000FF) != byte:
+                break
+            node ^= _offset(unit)
+            leaf = bool(unit >> np.uint32(8) & np.uint32(1))
+            at += 1
+        known = many > first
+        for category in range(CATEGORIES + 1):
+            length, last, first_row, end_row = 1, 0, len(rows) - 1, len(rows)
+            if category == CATEGORIES:  # what nothing else is made of
+                if many > first:
+                    break
+                last = size
+            elif (
+                kinds[begin] >> np.uint32(category) & np.uint32(1)
+                and not kinds[begin] & np.uint32(NOT_FIRST)
+                and (always[category] or not known)
+            ):
+                length, last = 1 - group[category], longest[category]
+                first_row, end_row = rows_of[category], rows_of[category + 1]
+            while length <= last:
+                end = begin + length
+                if category == CATEGORIES:
+                    while end < size and not free[end]:
+                        end += 1
+                    length = last
+                elif length == 0:
+                    end = begin + runs[begin]
+                elif min(end, size) - begin > runs[begin] - group[category]:
+                    break
+                end = min(end, size)
+                reached[end] = 1
+                for row in range(first_row, end_row):
+                    nodes[many, BEGIN], nodes[many, END] = begin, end
+                    for column in range(4):
+                        nodes[many, LEFT + column] = rows[row, column]
+                    many += 1
+                length += 1
+    return many
 
 
 @njit(cache=True, inline="always")
@@ -158,148 +181,60 @@ def _offset(unit: np.uint32) -> np.uint32:
 
 
 @njit(cache=True)
-def _known(
-    begin: int, text: Text, lexicon: Lexicon, many: int, ends: Ids, ending: int, room: Room, nodes: Ids
-) -> tuple[int, Ids]:
-    """The words of the dictionary that begin here."""
-    trie, data, size = lexicon.trie, text.data, text.places[len(text.kinds)]
-    at, unit, leaf = text.places[begin], np.uint32(0), False
-    point = text.points[begin]
-    if point < len(lexicon.heads):
-        head = lexicon.heads[point]
-        if head < 0:
-            return many, nodes
-        node, leaf = np.uint32(head >> 1), bool(head & 1)
-        at = text.places[begin + 1]
-    else:
-        node = _offset(trie[0])
-    while True:
-        if leaf:
-            end = text.numbers[at]
-            if text.free[end]:
-                word = np.int64(trie[node] & np.uint32(0x7FFFFFFF))
-                if many + MOST > len(nodes):
-                    nodes = grown(nodes, many)
-                while True:
-                    packed = lexicon.words[word]
-                    _insert(
-                        begin,
-                        end,
-                        packed & 0xFFFF,
-                        packed >> 16 & 0xFFFF,
-                        np.int64(np.int16(packed >> 32 & 0xFFFF)),
-                        word,
-                        many,
-                        ends,
-                        ending,
-                        lexicon.matrix,
-                        room,
-                        nodes,
-                    )
-                    many += 1
-                    word += 1
-                    if packed & LAST:
-                        break
-        if at == size:
-            return many, nodes
-        byte = np.uint32(data[at])
-        node ^= byte
-        unit = trie[node]
-        if unit & np.uint32(0x800000FF) != byte:
-            return many, nodes
-        node ^= _offset(unit)
-        leaf = bool(unit >> np.uint32(8) & np.uint32(1))
-        at += 1
-
-
-@njit(cache=True)
-def _unknown(
-    begin: int,
-    text: Text,
-    lexicon: Lexicon,
-    known: bool,
-    many: int,
-    ends: Ids,
-    ending: int,
-    room: Room,
-    nodes: Ids,
-) -> tuple[int, Ids]:
-    """The words that begin here by the category of their characters."""
-    made, run, kinds = lexicon.unknown, text.runs[begin], text.kinds[begin]
-    for category in range(CATEGORIES):
-        if not kinds >> np.uint32(category) & np.uint32(1) or known and not made.always[category]:
-            continue
-        if many + MOST > len(nodes):
-            nodes = grown(nodes, many)
-        longest = run
-        for length in range(made.length[category] + 1):
-            if length == 0:
-                if not made.group[category]:
-                    continue
-                stop = begin + run
-                longest -= 1
+def cheapest(size: int, nodes: Ids, many: int, lexicon: Lexicon) -> tuple[Ids, int]:
+    """Of each node the one before it on its cheapest path (0 for the first), and the last node."""
+    matrix, reach, lefts = lexicon.matrix, lexicon.reach, lexicon.ids
+    firsts, lasts = np.full(size + 1, -1, np.int32), np.zeros(size + 1, np.int32)
+    nexts, befores = np.empty(many, np.int32), np.empty(many, np.int32)
+    totals = np.empty(many, np.int64)
+    seen_left, seen_right = np.full(lefts, -1, np.int32), np.full(lefts, -1, np.int32)
+    best, rivals = np.empty(lefts, np.int64), np.empty(lefts, np.int32)
+    ends, columns, costs = np.empty(many, np.int32), np.empty(many, np.int32), np.empty(many, np.int64)
+    firsts[0], nexts[0], befores[0], totals[0] = 0, -1, -1, 0
+    nodes[0, RIGHT] = 0
+    node = 1
+    for begin in range(size + 1):
+        # The nodes that end here, without those that another beats whatever follows.
+        ending, kept, bound, end = 0, 0, np.int64(NEVER), firsts[begin]
+        while end >= 0:
+            right, total = nodes[end, RIGHT], totals[end]
+            known = seen_right[right] == begin
+            if not known or total < costs[rivals[right]]:
+                if known:
+                    costs[rivals[right]] = NEVER
+                ends[ending], columns[ending], costs[ending] = end, right, total
+                seen_right[right], rivals[right] = begin, ending
+                bound = min(bound, total + reach[right, 1])
+                ending += 1
+            end = nexts[end]
+        for at in range(ending):
+            right = columns[at]
+            if costs[at] + reach[right, 0] <= bound:
+                ends[kept], costs[kept] = ends[at], costs[at]
+                columns[kept] = _place(right, lefts)
+                kept += 1
+        if begin == size:
+            break
+        while node < many and nodes[node, BEGIN] == begin:
+            left = nodes[node, LEFT]
+            if seen_left[left] != begin:
+                # Cost and number in one: the least is the first of the cheapest.
+                least, row = np.int64(NEVER) << NUMBERED, left * TILE
+                for at in range(kept):
+                    least = min(least, costs[at] + matrix[row + columns[at]] << NUMBERED | at)
+                seen_left[left], best[left] = begin, least
+            least = best[left]
+            totals[node] = (least >> NUMBERED) + nodes[node, COST]
+            befores[node] = ends[least & (1 << NUMBERED) - 1]
+            end = nodes[node, END]
+            nexts[node] = -1
+            if firsts[end] < 0:
+                firsts[end] = node
             else:
-                stop = min(begin + length, len(text.kinds))
-                if stop - begin > longest:
-                    break
-            for row in range(made.firsts[category], made.firsts[category + 1]):
-                left, right, cost, word = made.rows[row]
-                _insert(
-                    begin,
-                    stop,
-                    left,
-                    right,
-                    cost,
-                    word,
-                    many,
-                    ends,
-                    ending,
-                    lexicon.matrix,
-                    room,
-                    nodes,
-                )
-                many += 1
-    return many, nodes
-
-
-@njit(cache=True)
-def cheapest(text: Text, lexicon: Lexicon, room: Room, nodes: Ids) -> tuple[int, Ids]:
-    """The last node of the cheapest path, and the nodes; BEFORE leads to the first, behind node 0."""
-    size = len(text.kinds)
-    room.firsts[: size + 1] = -1
-    room.seen_left[:, 0] = -1
-    room.seen_right[:, 0] = -1
-    nodes[0, :] = 0
-    nodes[0, NEXT], nodes[0, BEFORE] = -1, -1
-    room.firsts[0] = room.lasts[0] = 0
-    many, ends = 1, room.ends
-    for begin in range(size):
-        if room.firsts[begin] < 0:
-            continue
-        ending, ends = _gather(begin, nodes, room, ends)
-        before = many
-        many, nodes = _known(begin, text, lexicon, many, ends, ending, room, nodes)
-        if not text.kinds[begin] & np.uint32(NOT_FIRST):
-            known = many > before
-            many, nodes = _unknown(
-                begin, text, lexicon, known, many, ends, ending, room, nodes
-            )
-        if many == before:
-            stop = begin + 1
-            while stop < size and not text.free[stop]:
-                stop += 1
-            left, right, cost, word = lexicon.unknown.rows[-1]
-            if many + MOST > len(nodes):
-                nodes = grown(nodes, many)
-            _insert(
-                begin, stop, left, right, cost, word, many, ends, ending, lexicon.matrix, room, nodes
-            )
-            many += 1
-    ending, ends = _gather(size, nodes, room, ends)
-    row = lexicon.matrix[0]
-    best, last = NEVER, -1
-    for at in range(ending):
-        total = ends[at, 2] + row[ends[at, 1]]
-        if total < best:
-            best, last = total, ends[at, 0]
-    return last, nodes
+                nexts[lasts[end]] = node
+            lasts[end] = node
+            node += 1
+    least = np.int64(NEVER) << NUMBERED
+    for at in range(kept):
+        least = min(least, costs[at] + matrix[columns[at]] << NUMBERED | at)
+    return befores, ends[least & (1 << NUMBERED) - 1]
