@@ -33,53 +33,57 @@ SPACE = 0x20
 
 
 @njit(cache=True)
-def _all(kinds: Kinds, start: int, stop: int, wanted: np.uint32) -> bool:
-    for at in range(start, stop):
-        if not kinds[at] & wanted:
-            return False
-    return True
+def _in_katakana(path: Ids, many: int, kinds: Kinds) -> Bytes:
+    """1 for each word all of whose characters are katakana."""
+    found = np.ones(many, np.uint8)
+    for word in range(many):
+        for at in range(path[word, 0], path[word, 1]):
+            if not kinds[at] & KATAKANA:
+                found[word] = 0
+                break
+    return found
 
 
 @njit(cache=True)
 def _join_katakana(path: Ids, many: int, text: Text, nodes: Ids) -> int:
-    """Make one word of neighbours in katakana if one of them is short or unknown; how many are left."""
+    """Make one word of neighbours in katakana if one of them is short or unknown; how many are left.
+
+    A word of the lattice that is as long is taken for them; else it is an unknown one.
+    """
+    kinds = text.kinds
+    kana = _in_katakana(path, many, kinds)
     done, at = 0, 0  # the path is what was done, then what is from `at` on
     while at < many:
-        start, stop, word = path[at]
-        if (word >= 0 and stop - start >= SHORT) or not _all(text.kinds, start, stop, KATAKANA):
-            path[done] = path[at]
-            done += 1
-            at += 1
-            continue
+        small = path[at, 2] < 0 or path[at, 1] - path[at, 0] < SHORT
         begin, end = done, at + 1
-        while begin and _all(text.kinds, path[begin - 1, 0], path[begin - 1, 1], KATAKANA):
-            begin -= 1
-        while end < many and _all(text.kinds, path[end, 0], path[end, 1], KATAKANA):
-            end += 1
-        # `begin` counts words of what was done, then those from `at` on.
-        last = done + end - at
-        while begin < last and text.kinds[path[begin if begin < done else at + begin - done, 0]] & np.uint32(NOT_FIRST):
-            begin += 1
-        if last - begin > 1:
-            first = path[begin if begin < done else at + begin - done, 0]
-            while done < begin:
-                path[done] = path[at]
-                done += 1
-                at += 1
-            done = begin
-            stop = path[end - 1, 1]
-            path[done, 0], path[done, 1] = first, stop
-            path[done, 2] = _dearest(first, stop, nodes)
-            done += 1
-            at = end
-            if at < many:
-                path[done] = path[at]
-                done += 1
-                at += 1
-        else:
-            path[done] = path[at]
-            done += 1
-            at += 1
+        if kana[at] and small:
+            while begin and kana[begin - 1]:
+                begin -= 1
+            while end < many and kana[end]:
+                end += 1
+            # Close the gap between what was done and the rest of these words.
+            for word in range(at, end):
+                to = done + word - at
+                path[to, 0], path[to, 1], path[to, 2] = path[word, 0], path[word, 1], path[word, 2]
+                kana[to] = 1
+            last = done + end - at
+            while begin < last and kinds[path[begin, 0]] & np.uint32(NOT_FIRST):
+                begin += 1
+            if last - begin > 1:
+                path[begin, 1] = path[last - 1, 1]
+                path[begin, 2] = _dearest(path[begin, 0], path[begin, 1], nodes)
+                done, at = begin + 1, end
+                if at == many:
+                    break
+            elif last - done > 1:
+                # Nothing was joined, so the rest of them stays to be looked at.
+                for word in range(end - 1, at - 1, -1):
+                    to = done + word - at
+                    path[word, 0], path[word, 1] = path[to, 0], path[to, 1]
+                    path[word, 2], kana[word] = path[to, 2], 1
+        path[done, 0], path[done, 1], path[done, 2] = path[at, 0], path[at, 1], path[at, 2]
+        kana[done] = kana[at]
+        done, at = done + 1, at + 1
     return done
 
 

@@ -193,17 +193,6 @@ def _is(text: Text, start: int, stop: int, point: int) -> bool:
 
 
 @njit(cache=True)
-def _numeric(text: Text, start: int, stop: int) -> bool:
-    """Whether all characters have one of the two numeric categories in common."""
-    common = NUMERIC
-    for at in range(start, stop):
-        common &= text.kinds[at]
-        if not common:
-            return False
-    return True
-
-
-@njit(cache=True)
 def _join(path: Ids, first: int, end: int, words: Numbers) -> bool:
     """Make one of the words if the first is a numeral; the others are marked by their end, -1."""
     word = path[first, 2]
@@ -218,11 +207,16 @@ def _join(path: Ids, first: int, end: int, words: Numbers) -> bool:
 def join_numerals(path: Ids, many: int, text: Text, words: Numbers, forms: Forms, state: Numbers) -> int:
     """Make one of the words of each number; how many words are left of the path."""
     first, commas, points, at = -1, True, True, -1
+    spelled, kinds = text.points, text.kinds
     while at < many - 1:
         at += 1
-        start, stop, word = path[at]
-        comma, point = _is(text, start, stop, COMMA), _is(text, start, stop, POINT)
-        if _numeric(text, start, stop) or commas and comma or points and point:
+        start, stop, word = path[at, 0], path[at, 1], path[at, 2]
+        letter = spelled[start] if stop - start == 1 else np.uint32(0)
+        comma, point = letter == COMMA, letter == POINT
+        common = NUMERIC
+        for each in range(start, stop):
+            common &= kinds[each]
+        if common or commas and comma or points and point:
             if first < 0:
                 _clear(state)
                 first = at
@@ -250,7 +244,7 @@ def join_numerals(path: Ids, many: int, text: Text, words: Numbers, forms: Forms
     left = 0
     for at in range(many):
         if path[at, 1] >= 0:
-            path[left] = path[at]
+            path[left, 0], path[left, 1], path[left, 2] = path[at, 0], path[at, 1], path[at, 2]
             left += 1
     return left
 
