@@ -4,12 +4,12 @@ The file's format is that of sudachi.rs 0.7: a description with named blocks, am
 connections, a double array over the spellings, pointers from there to entries, and the entries.
 """
 
+import json
 import unicodedata
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -40,9 +40,7 @@ CATEGORIES = (
     "CYRILLIC",
 )
 FURTHER = {"NOOOVBOW": la.NOT_FIRST, "NOOOVEOW": la.NOT_LAST, "ALL": (1 << len(CATEGORIES)) - 1}
-REST = (5968, 5968, 3857)  # ids and cost of what nothing else is made of
 LAST_CHANGED = 0x30000  # no character from here on is rewritten
-TYPICAL = 700  # by so much a word costs more that is e times as rare, roughly
 
 
 class Model(NamedTuple):
@@ -98,7 +96,7 @@ def blocks(path: Path) -> dict[str, Bytes]:
     for _ in range(reader.number()):
         name = reader.text(reader.number(), "utf-8")
         first, size = reader.number(), reader.number()
-        found[name] = cast("Bytes", data[first : first + size])
+        found[name] = data[first : first + size]
     return found
 
 
@@ -112,15 +110,12 @@ def model() -> Model:
     costs = matrix[4:].view(np.int16).reshape(left, right)
     trie, entries, last = point_to(parts["WordPointers"], parts["TrieIndex"].view(np.uint32))
     numeral = kinds_of_words(parts["POS"]).index(NUMERAL)
-    rows = [line.split(",") for line in resource("unk.def")]
-    often = [[int(row[column]) for row in rows] for column in (1, 2)]
+    often = [[int(row[column]) for row in unknown_rows()] for column in (1, 2)]
     lefts, rights = orders(parts["Entries"], entries, left, often)
     words = pack(parts["Entries"], entries, last, lefts, rights, numeral)
     costs, reach = la.tiled(costs, lefts, rights)
     forms = forms_of(trie, entries, words, kinds)
-    lexicon = la.Lexicon(
-        trie, heads_of(trie), words, costs, reach, left, unknown(resource("char.def"), lefts, rights)
-    )
+    lexicon = la.Lexicon(trie, heads_of(trie), words, costs, reach, left, unknown(lefts, rights))
     return Model(
         spelling(resource("rewrite.def"), kinds),
         lexicon,
@@ -182,19 +177,35 @@ def categories(lines: list[str]) -> la.Kinds:
     return kinds
 
 
-def unknown(lines: list[str], lefts: la.Ids, rights: la.Ids) -> la.Unknown:
+def unknown(lefts: la.Ids, rights: la.Ids) -> la.Unknown:
     """What is made of characters of each category."""
-    told = {line.split()[0]: line.split()[1:] for line in lines if not line.startswith("0x")}
-    made: dict[str, list[tuple[int, int, int, int]]] = {name: [] for name in CATEGORIES}
-    for line in resource("unk.def"):
-        name, left, right, cost, *kind = line.split(",")
-        word = la.UNKNOWN_NUMBER if tuple(kind) == NUMERAL else la.UNKNOWN
-        made[name].append((int(lefts[int(left)]), int(rights[int(right)]), int(cost), word))
-    rest = (int(lefts[REST[0]]), int(rights[REST[1]]), REST[2], la.UNKNOWN)
-    rows = [row for name in CATEGORIES for row in made[name]] + [rest]
-    columns = np.array([told[name] for name in CATEGORIES], np.int32).T.copy()
-    firsts = np.cumsum([0, *(len(made[name]) for name in CATEGORIES)])
-    return la.Unknown(*columns, firsts.astype(np.int32), np.array(rows, np.int32))
+    told = {line.split()[0]: line.split()[1:4] for line in resource("char.def") if line[:2] != "0x"}
+    rows: list[list[int]] = []
+    ways, always = np.zeros((len(CATEGORIES), 4), np.int32), 0
+    for at, name in enumerate(CATEGORIES):
+        first = len(rows)
+        rows += [
+            [int(lefts[int(left)]), int(rights[int(right)]), int(cost), words_of(kind)]
+            for category, left, right, cost, *kind in unknown_rows()
+            if category == name
+        ]
+        invoke, group, length = map(int, told[name])
+        ways[at] = group, length, first, len(rows)
+        always |= invoke << at
+    settings = json.loads((files("sudachipy") / "resources" / "sudachi.json").read_text("utf-8"))
+    rest = settings["oovProviderPlugin"][-1]
+    ids = int(lefts[rest["leftId"]]), int(rights[rest["rightId"]])
+    rows.append([*ids, rest["cost"], la.UNKNOWN])
+    return la.Unknown(always, ways, np.array(rows, np.int32))
+
+
+def unknown_rows() -> list[list[str]]:
+    """Category, left id, right id, cost and part of speech of what the dictionary does not know."""
+    return [line.split(",") for line in resource("unk.def")]
+
+
+def words_of(kind: list[str]) -> int:
+    return la.UNKNOWN_NUMBER if tuple(kind) == NUMERAL else la.UNKNOWN
 
 
 def spelling(lines: list[str], kinds: la.Kinds) -> Spelling:
@@ -225,4 +236,50 @@ def spelling(lines: list[str], kinds: la.Kinds) -> Spelling:
 
 def forms_of(trie: la.Kinds, entries: Numbers, words: Numbers, kinds: la.Kinds) -> Forms:
     """What numeric words are read as that are not read as they are spelled; marks them in `words`."""
-    return Forms(np.zeros(0, np.int64), np.zeros(1, np.int32), np.zeros(0, np.uint32))
+    from sudachipy import Dictionary  # type: ignore[import-untyped]
+
+    dictionary, found = Dictionary(), {}
+    for spelled, place in numeric_words(trie, kinds):
+        forms = {word.word_id(): word.normalized_form() for word in dictionary.lookup(spelled)}
+        last = False
+        while not last:
+            form = forms.get(int(entries[place]), spelled)
+            if form != spelled:
+                found[place] = [ord(character) for character in form]
+                words[place] |= la.STRANGE
+            last = bool(words[place] & la.LAST)
+            place += 1
+    places = sorted(found)
+    return Forms(
+        np.array(places, np.int64),
+        np.cumsum([0, *(len(found[place]) for place in places)], dtype=np.int32),
+        np.array([point for place in places for point in found[place]], np.uint32),
+    )
+
+
+def numeric_words(trie: la.Kinds, kinds: la.Kinds) -> list[tuple[str, int]]:
+    """The spellings of the dictionary of which all characters are numeric, and their first words."""
+    numeric = [
+        chr(point) for point in np.flatnonzero(kinds & NUMERIC) if not kinds[point] & la.NOT_FIRST
+    ]
+    found, rest = [], [("", step_of(int(trie[0])))]
+    while rest:
+        before, node = rest.pop()
+        for character in numeric:
+            to = node
+            for byte in character.encode():
+                to = int(to) ^ byte
+                unit = int(trie[to])
+                if unit & 0x800000FF != byte:
+                    break
+                to ^= step_of(unit)
+            else:
+                rest.append((before + character, to))
+                if unit >> 8 & 1:
+                    found.append((before + character, int(trie[to]) & 0x7FFFFFFF))
+    return found
+
+
+def step_of(unit: int) -> int:
+    """How far the units behind one of a double array are."""
+    return (unit >> 10) << ((unit & 512) >> 6)

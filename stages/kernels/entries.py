@@ -6,13 +6,14 @@ import numpy as np
 from numba import njit
 
 from stages.kernels.characters import Bytes
-from stages.kernels.lattice import LAST, NUMBER, SPLIT, Costs, Ids, Kinds
+from stages.kernels.lattice import LAST, MOST, NUMBER, SPLIT, Ids, Kinds
 from stages.kernels.words import Numbers
 
 # Places in an entry, in bytes; entries are known by their place divided by 8.
 UNIT = 8
 COST, KIND, LENGTH = 4, 6, 24
 SPLITS_C, SPLITS_B, SPLITS_A, SPLITS = 26, 27, 28, 32
+NOWHERE, TOO_MANY = -1, -2
 SYSTEM = 0x0FFFFFFF  # of a reference to an entry: without the number of its dictionary
 
 
@@ -24,9 +25,9 @@ class Parts(NamedTuple):
 
 
 @njit(cache=True)
-def _varint(data: Bytes, at: int) -> tuple[int, int]:
+def _varint(data: Bytes, at: int) -> tuple[np.int64, int]:
     """A number of seven bits a byte, the lowest first, and where it ends."""
-    number, shift = 0, 0
+    number, shift = np.int64(0), 0
     while True:
         byte = np.int64(data[at])
         at += 1
@@ -44,13 +45,13 @@ def point_to(pointers: Bytes, trie: Kinds) -> tuple[Kinds, Numbers, Bytes]:
     """
     entries = np.empty(len(pointers), np.int64)
     last = np.zeros(len(pointers), np.uint8)
-    places = np.full(len(pointers), -1, np.int64)
+    places = np.full(len(pointers), NOWHERE, np.int64)
     at, many = 0, 0
     while at < len(pointers):
         start = at
         count, at = _varint(pointers, at)
-        places[start] = many
-        entry = 0
+        places[start] = many if count < MOST else TOO_MANY
+        entry = np.int64(0)
         for _ in range(count):
             step, at = _varint(pointers, at)
             entry += step
@@ -61,18 +62,23 @@ def point_to(pointers: Bytes, trie: Kinds) -> tuple[Kinds, Numbers, Bytes]:
     for unit in range(len(trie)):
         if trie[unit] >> np.uint32(31):
             value = np.int64(trie[unit] & np.uint32(0x7FFFFFFF))
-            if value < len(places) and places[value] >= 0:
-                out[unit] = np.uint32(places[value]) | np.uint32(1 << 31)
+            if value >= len(places) or places[value] == NOWHERE:
+                continue
+            if places[value] == TOO_MANY:
+                raise ValueError("too many words of one spelling")
+            out[unit] = np.uint32(places[value]) | np.uint32(1 << 31)
     return out, entries[:many].copy(), last[:many].copy()
 
 
 @njit(cache=True)
-def _short(data: Bytes, at: int) -> int:
+def _short(data: Bytes, at: int) -> np.int64:
     return np.int64(np.int16(np.uint16(data[at]) | np.uint16(data[at + 1]) << np.uint16(8)))
 
 
 @njit(cache=True)
-def pack(data: Bytes, entries: Numbers, last: Bytes, lefts: Ids, rights: Ids, numeral: int) -> Numbers:
+def pack(
+    data: Bytes, entries: Numbers, last: Bytes, lefts: Ids, rights: Ids, numeral: int
+) -> Numbers:
     """Each entry as one number, as `stages.kernels.lattice` has it; ids by their new numbers."""
     out = np.empty(len(entries), np.int64)
     for word in range(len(entries)):
@@ -83,7 +89,7 @@ def pack(data: Bytes, entries: Numbers, last: Bytes, lefts: Ids, rights: Ids, nu
             packed = np.int64(lefts[left]) | np.int64(rights[right]) << 16
         packed |= (cost & 0xFFFF) << 32
         a, b, c = data[at + SPLITS_A], data[at + SPLITS_B], data[at + SPLITS_C]
-        if a or a == 0xFF and (b or b == 0xFF and c):
+        if a or (a == 0xFF and (b or (b == 0xFF and c))):
             packed |= SPLIT
         if last[word]:
             packed |= LAST
@@ -106,11 +112,13 @@ def cut_parts(data: Bytes, entries: Numbers, words: Numbers) -> Parts:
         c = np.int64(np.int8(data[at + SPLITS_C]))
         b = np.int64(np.int8(data[at + SPLITS_B]))
         a = np.int64(np.int8(data[at + SPLITS_A]))
-        first, count = SPLITS + 4 * (c + max(0, b)), a
+        first, count = 4 * (c + b), a
+        if b < 0:
+            first = 4 * c
         if a < 0:
-            first, count = SPLITS + 4 * c, b
+            first, count = 4 * c, b
             if b < 0:
-                first, count = SPLITS, c
+                first, count = np.int64(0), c
         if used + 200 > len(sizes):
             more = np.empty(2 * len(sizes), np.int32)
             more[:used] = sizes[:used]
@@ -119,9 +127,9 @@ def cut_parts(data: Bytes, entries: Numbers, words: Numbers) -> Parts:
         sizes[used] = count
         used += 1
         for part in range(count):
-            place = at + first + 4 * part
+            place = int(at + SPLITS + first + 4 * part)
             entry = _short(data, place) & 0xFFFF | (_short(data, place + 2) & 0xFFFF) << 16
-            sizes[used] = _short(data, (entry & SYSTEM) * UNIT + LENGTH)
+            sizes[used] = _short(data, int((entry & SYSTEM) * UNIT + LENGTH))
             used += 1
     return Parts(places, sizes[:used].copy())
 

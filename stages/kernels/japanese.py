@@ -100,13 +100,13 @@ def _dearest(start: int, stop: int, nodes: Ids) -> int:
 
 
 @njit(cache=True)
-def _path(last: int, nodes: Ids, befores: Ids) -> Ids:
+def _path(nodes: Ids, befores: Ids) -> Ids:
     """Where the words of the path begin and end, and which they are."""
-    many, node = 0, last
+    many, node = 0, befores[-1]
     while node:
         many += 1
         node = befores[node]
-    path, node = np.empty((many, 3), np.int32), last
+    path, node = np.empty((many, 3), np.int32), befores[-1]
     while node:
         many -= 1
         path[many, 0], path[many, 1] = nodes[node, BEGIN], nodes[node, END]
@@ -139,8 +139,8 @@ def _cut_part(
 def _spaced(
     data: Bytes, cuts: Numbers, found: int, marks: Marks, begins: Numbers, ends: Numbers, many: int
 ) -> int:
-    """Append words without the blanks around them, and stretches of blanks less the space behind a word."""
-    spoken, blank, first = False, cuts[0], many
+    """Append words without the blanks around them; the space behind a word belongs to it."""
+    spoken, blank = False, cuts[0]
     for at in range(found):
         start, stop = cuts[at], cuts[at + 1]
         begin, end, place = stop, start, start
@@ -197,8 +197,7 @@ def cut_japanese(
             while used < 0:
                 nodes = np.empty((2 * len(nodes), COLUMNS), np.int32)
                 used = find_words(text, lexicon, nodes)
-            befores, last = cheapest(length, nodes, used, lexicon)
-            path = _path(last, nodes, befores)
+            path = _path(nodes, cheapest(length, nodes, used, lexicon))
             left = join_numerals(path, len(path), text, lexicon.words, forms, state)
             left = _join_katakana(path, left, text, nodes[:used])
             cuts = np.empty(length + 1, np.int64)

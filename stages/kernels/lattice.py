@@ -38,10 +38,10 @@ BEGIN, END, LEFT, RIGHT, COST, WORD, COLUMNS = range(7)  # of nodes
 class Unknown(NamedTuple):
     """What is made of characters of each category that the dictionary does not know."""
 
-    always: Ids  # 1: also where the dictionary has words
-    group: Ids  # 1: the whole run is a word
-    length: Ids  # characters up to which its beginnings are words
-    firsts: Ids  # the first row of the category; one more than categories
+    always: int  # bits of categories: also where the dictionary has words
+    ways: (
+        Ids  # per category: 1 if a run is a word; characters of its beginnings; rows, first and end
+    )
     rows: Ids  # left id, right id, cost, UNKNOWN or UNKNOWN_NUMBER; the last is for the rest
 
 
@@ -93,25 +93,22 @@ def _place(right: int, lefts: int) -> int:
     return (right // TILE) * lefts * TILE + right % TILE
 
 
-# Numba counts references of an array wherever a function is called with it: so none is called for a
-# character or a node, but twice for a text.
+# Numba counts references of an array wherever a function is called with it. So none is called for
+# every character or node.
 @njit(cache=True)
 def find_words(text: Text, lexicon: Lexicon, nodes: Ids) -> int:
-    """All words that may be in the text into `nodes`, from the second on; their end, -1 for no room."""
+    """All words that the text may have into `nodes`, between its ends; how many, -1 for no room."""
     data, places, numbers, points, kinds, runs, free, _ = text
-    trie, heads, words = lexicon.trie, lexicon.heads, lexicon.words
-    always, group, longest, rows_of, rows = lexicon.unknown
-    size, bytes_of = len(kinds), places[len(kinds)]
+    trie, heads, words, unknown = lexicon.trie, lexicon.heads, lexicon.words, lexicon.unknown
+    size, bytes_of, always = len(kinds), places[len(kinds)], np.uint32(unknown.always)
     reached = np.zeros(size + 1, np.uint8)
     reached[0] = 1
+    nodes[0, :] = 0
     many = 1
     for begin in range(size):
         if not reached[begin]:
             continue
-        if many + MOST * (CATEGORIES + 1) > len(nodes):
-            return -1
-        first = many
-        at, node, leaf = places[begin], _offset(trie[0]), False
+        known, at, node, leaf = False, places[begin], _offset(trie[0]), False
         if points[begin] < len(heads):
             head = heads[points[begin]]
             node, leaf = np.uint32(head >> 1), bool(head & 1)
@@ -119,9 +116,9 @@ def find_words(text: Text, lexicon: Lexicon, nodes: Ids) -> int:
         while at <= bytes_of:
             if leaf and free[numbers[at]]:
                 word, packed = np.int64(trie[node] & np.uint32(0x7FFFFFFF)), np.int64(0)
-                end = numbers[at]
+                known, end = True, numbers[at]
                 reached[end] = 1
-                if many + MOST * (CATEGORIES + 1) > len(nodes):
+                if many + MOST > len(nodes):
                     return -1
                 while not packed & LAST:
                     packed = words[word]
@@ -140,38 +137,61 @@ def find_words(text: Text, lexicon: Lexicon, nodes: Ids) -> int:
             node ^= _offset(unit)
             leaf = bool(unit >> np.uint32(8) & np.uint32(1))
             at += 1
-        known = many > first
-        for category in range(CATEGORIES + 1):
-            length, last, first_row, end_row = 1, 0, len(rows) - 1, len(rows)
-            if category == CATEGORIES:  # what nothing else is made of
-                if many > first:
-                    break
-                last = size
-            elif (
-                kinds[begin] >> np.uint32(category) & np.uint32(1)
-                and not kinds[begin] & np.uint32(NOT_FIRST)
-                and (always[category] or not known)
-            ):
-                length, last = 1 - group[category], longest[category]
-                first_row, end_row = rows_of[category], rows_of[category + 1]
-            while length <= last:
-                end = begin + length
-                if category == CATEGORIES:
-                    while end < size and not free[end]:
-                        end += 1
-                    length = last
-                elif length == 0:
-                    end = begin + runs[begin]
-                elif min(end, size) - begin > runs[begin] - group[category]:
-                    break
-                end = min(end, size)
-                reached[end] = 1
-                for row in range(first_row, end_row):
-                    nodes[many, BEGIN], nodes[many, END] = begin, end
-                    for column in range(4):
-                        nodes[many, LEFT + column] = rows[row, column]
-                    many += 1
-                length += 1
+        if not known or kinds[begin] & always:
+            if many + MOST > len(nodes):
+                return -1
+            bare = bool(begin and kinds[begin - 1] & np.uint32(NOT_LAST))
+            asked = np.uint32(0) if bare else kinds[begin]
+            many = _make(begin, runs[begin], asked, known, unknown, free, reached, nodes, many)
+    nodes[many, :] = 0
+    nodes[many, BEGIN], nodes[many, END] = size, size + 1
+    return many + 1
+
+
+@njit(cache=True)
+def _make(
+    begin: int,
+    run: int,
+    kinds: np.uint32,
+    known: bool,
+    unknown: Unknown,
+    free: Bytes,
+    reached: Bytes,
+    nodes: Ids,
+    many: int,
+) -> int:
+    """Append the words that begin here by the category of their characters."""
+    if kinds & np.uint32(NOT_FIRST):
+        kinds = np.uint32(0)
+    if known:
+        kinds &= np.uint32(unknown.always)
+    for category in range(CATEGORIES):
+        if not kinds >> np.uint32(category) & np.uint32(1):
+            continue
+        group, longest = unknown.ways[category, 0], unknown.ways[category, 1]
+        first, stop = unknown.ways[category, 2], unknown.ways[category, 3]
+        for length in range(1 - group, min(longest, run - group) + 1):
+            end = begin + (length if length else run)
+            reached[end] = 1
+            many = _append(begin, end, first, stop, unknown.rows, nodes, many)
+            known = known or stop > first
+    if not known:  # nothing else was made
+        end = begin + 1
+        while not free[end]:
+            end += 1
+        reached[end] = 1
+        rest = len(unknown.rows)
+        many = _append(begin, end, rest - 1, rest, unknown.rows, nodes, many)
+    return many
+
+
+@njit(cache=True)
+def _append(begin: int, end: int, first: int, stop: int, rows: Ids, nodes: Ids, many: int) -> int:
+    for row in range(first, stop):
+        nodes[many, BEGIN], nodes[many, END] = begin, end
+        for column in range(4):
+            nodes[many, LEFT + column] = rows[row, column]
+        many += 1
     return many
 
 
@@ -181,18 +201,16 @@ def _offset(unit: np.uint32) -> np.uint32:
 
 
 @njit(cache=True)
-def cheapest(size: int, nodes: Ids, many: int, lexicon: Lexicon) -> tuple[Ids, int]:
-    """Of each node the one before it on its cheapest path (0 for the first), and the last node."""
+def cheapest(size: int, nodes: Ids, many: int, lexicon: Lexicon) -> Ids:
+    """Of each node the one before it on its cheapest path; the first and the last end the text."""
     matrix, reach, lefts = lexicon.matrix, lexicon.reach, lexicon.ids
-    firsts, lasts = np.full(size + 1, -1, np.int32), np.zeros(size + 1, np.int32)
-    nexts, befores = np.empty(many, np.int32), np.empty(many, np.int32)
-    totals = np.empty(many, np.int64)
+    firsts, lasts = np.full(size + 2, -1, np.int32), np.zeros(size + 2, np.int32)
+    nexts, befores = np.full(many, -1, np.int32), np.zeros(many, np.int32)
+    totals, best = np.zeros(many, np.int64), np.empty(lefts, np.int64)
     seen_left, seen_right = np.full(lefts, -1, np.int32), np.full(lefts, -1, np.int32)
-    best, rivals = np.empty(lefts, np.int64), np.empty(lefts, np.int32)
-    ends, columns, costs = np.empty(many, np.int32), np.empty(many, np.int32), np.empty(many, np.int64)
-    firsts[0], nexts[0], befores[0], totals[0] = 0, -1, -1, 0
-    nodes[0, RIGHT] = 0
-    node = 1
+    rivals, columns = np.empty(lefts, np.int32), np.empty(many, np.int32)
+    ends, costs = np.empty(many, np.int32), np.empty(many, np.int64)
+    firsts[0], node = 0, 1
     for begin in range(size + 1):
         # The nodes that end here, without those that another beats whatever follows.
         ending, kept, bound, end = 0, 0, np.int64(NEVER), firsts[begin]
@@ -213,10 +231,8 @@ def cheapest(size: int, nodes: Ids, many: int, lexicon: Lexicon) -> tuple[Ids, i
                 ends[kept], costs[kept] = ends[at], costs[at]
                 columns[kept] = _place(right, lefts)
                 kept += 1
-        if begin == size:
-            break
         while node < many and nodes[node, BEGIN] == begin:
-            left = nodes[node, LEFT]
+            left, end = nodes[node, LEFT], nodes[node, END]
             if seen_left[left] != begin:
                 # Cost and number in one: the least is the first of the cheapest.
                 least, row = np.int64(NEVER) << NUMBERED, left * TILE
@@ -226,15 +242,10 @@ def cheapest(size: int, nodes: Ids, many: int, lexicon: Lexicon) -> tuple[Ids, i
             least = best[left]
             totals[node] = (least >> NUMBERED) + nodes[node, COST]
             befores[node] = ends[least & (1 << NUMBERED) - 1]
-            end = nodes[node, END]
-            nexts[node] = -1
             if firsts[end] < 0:
                 firsts[end] = node
             else:
                 nexts[lasts[end]] = node
             lasts[end] = node
             node += 1
-    least = np.int64(NEVER) << NUMBERED
-    for at in range(kept):
-        least = min(least, costs[at] + matrix[columns[at]] << NUMBERED | at)
-    return befores, ends[least & (1 << NUMBERED) - 1]
+    return befores

@@ -87,7 +87,14 @@ def _value(point: int) -> int:
     ):
         if point == numeral:
             return value
-    for exponent, unit in ((1, 0x5341), (2, 0x767E), (3, 0x5343), (4, 0x4E07), (8, 0x5104), (12, 0x5146)):
+    for exponent, unit in (
+        (1, 0x5341),
+        (2, 0x767E),
+        (3, 0x5343),
+        (4, 0x4E07),
+        (8, 0x5104),
+        (12, 0x5146),
+    ):
         if point == unit:
             return -exponent
     return 10
@@ -173,16 +180,16 @@ def _done(state: Numbers) -> bool:
 
 
 @njit(cache=True)
-def _read(state: Numbers, start: int, stop: int, word: int, text: Text, words: Numbers, forms: Forms) -> bool:
+def _read(
+    state: Numbers, start: int, stop: int, word: int, text: Text, words: Numbers, forms: Forms
+) -> bool:
     """Whether the number can go on with this word."""
+    points = text.points[start:stop]
     if word >= 0 and words[word] & STRANGE:
         form = np.searchsorted(forms.words, word)
-        for at in range(forms.firsts[form], forms.firsts[form + 1]):
-            if not _append(state, forms.points[at]):
-                return False
-        return True
-    for at in range(start, stop):
-        if not _append(state, text.points[at]):
+        points = forms.points[forms.firsts[form] : forms.firsts[form + 1]]
+    for point in points:  # noqa: SIM110 -- numba knows no generators
+        if not _append(state, point):
             return False
     return True
 
@@ -196,7 +203,7 @@ def _is(text: Text, start: int, stop: int, point: int) -> bool:
 def _join(path: Ids, first: int, end: int, words: Numbers) -> bool:
     """Make one of the words if the first is a numeral; the others are marked by their end, -1."""
     word = path[first, 2]
-    if word == UNKNOWN or word >= 0 and not words[word] & NUMBER:
+    if word == UNKNOWN or (word >= 0 and not words[word] & NUMBER):
         return end - first == 1
     path[first, 1], path[first, 2] = path[end - 1, 1], UNKNOWN_NUMBER
     path[first + 1 : end, 1] = -1
@@ -204,7 +211,9 @@ def _join(path: Ids, first: int, end: int, words: Numbers) -> bool:
 
 
 @njit(cache=True)
-def join_numerals(path: Ids, many: int, text: Text, words: Numbers, forms: Forms, state: Numbers) -> int:
+def join_numerals(
+    path: Ids, many: int, text: Text, words: Numbers, forms: Forms, state: Numbers
+) -> int:
     """Make one of the words of each number; how many words are left of the path."""
     first, commas, points, at = -1, True, True, -1
     spelled, kinds = text.points, text.kinds
@@ -216,7 +225,7 @@ def join_numerals(path: Ids, many: int, text: Text, words: Numbers, forms: Forms
         common = NUMERIC
         for each in range(start, stop):
             common &= kinds[each]
-        if common or commas and comma or points and point:
+        if common or (commas and comma) or (points and point):
             if first < 0:
                 _clear(state)
                 first = at
@@ -254,8 +263,6 @@ def _trails(path: Ids, at: int, text: Text, state: Numbers) -> bool:
     """Whether the number would be whole but for the comma or point that is its last word."""
     start, stop = path[at, 0], path[at, 1]
     return bool(
-        state[ERROR] == AT_COMMA
-        and _is(text, start, stop, COMMA)
-        or state[ERROR] == AT_POINT
-        and _is(text, start, stop, POINT)
+        (state[ERROR] == AT_COMMA and _is(text, start, stop, COMMA))
+        or (state[ERROR] == AT_POINT and _is(text, start, stop, POINT))
     )

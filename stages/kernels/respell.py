@@ -39,12 +39,12 @@ def parts_of(data: Bytes, start: int, end: int) -> Numbers:
         places[many], sizes[many] = at, size
         point, width = decode(data, at, end)
         at += width
-        size += 1 + (point >= 0x80) + (point >= 0x800) + (point >= 0x10000)
+        size += 1 + int(point >= 0x80) + int(point >= 0x800) + int(point >= 0x10000)
         many += 1
     places[many], sizes[many] = end, size
     if size <= AT_ONCE:
         return np.array([start, end])
-    guess = np.int64(max(AT_ONCE * (many / size) - 10, 1))
+    guess = int(max(AT_ONCE * (many / size) - 10, 1))
     cuts, used, first = np.empty(4 * (size // AT_ONCE) + 16, np.int64), 0, 0
     while first < many:
         left = many - first
@@ -120,11 +120,7 @@ def _shorten(points: Kinds, origins: Numbers, many: int, spelling: Spelling) -> 
         points[to], origins[to] = points[at], origins[at]
         to += 1
         at += 1
-        if (
-            at < many
-            and points[at] in OPENING
-            and spelling.kinds[points[at - 1]] & KANJI
-        ):
+        if at < many and points[at] in OPENING and spelling.kinds[points[at - 1]] & KANJI:
             stop = at + 1
             while stop < many and spelling.kinds[points[stop]] & KANA:
                 stop += 1
