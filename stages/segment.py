@@ -4,7 +4,6 @@ import codecs
 import csv
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from functools import cache
 from itertools import chain, pairwise
 from math import log
@@ -330,36 +329,15 @@ def dictionary() -> "Dictionary":
 
 
 class Japanese(_Sentencized):
-    """Sudachi in mode A, as datatrove's copy of spaCy's tokenizer uses it."""
-
-    def __init__(self) -> None:
-        from sudachipy import Dictionary, SplitMode  # type: ignore[import-untyped]
-
-        self.sudachi = Dictionary().create(mode=SplitMode.A)
+    """Sudachi in mode A, as datatrove's copy of spaCy's tokenizer uses it, as kernels."""
 
     def cut(self, data: Bytes, offsets: Numbers) -> "Stream":
-        return spelled([list(self._tokens(text)) for text in _texts(data, offsets)])
+        from stages.kernels.japanese import cut_japanese
+        from stages.kernels.streams import spell
+        from stages.sudachi import model
 
-    def _tokens(self, text: str) -> Iterator[str]:
-        """Tokens, and stretches of blanks less the one space behind a word."""
-        from datatrove.utils.word_tokenizers import chunk_text_on_bytes
-
-        parts = [text] if len(text.encode()) <= 40_000 else chunk_text_on_bytes(text, 40_000)
-        for part in parts:
-            blanks, spoken = "", False
-            for morpheme in self.sudachi.tokenize(part):
-                surface = morpheme.surface()
-                if not surface or surface.isspace():
-                    blanks += surface
-                    continue
-                if spoken and blanks[:1] == " ":
-                    blanks = blanks[1:]
-                if blanks:
-                    yield blanks
-                blanks, spoken = "", True
-                yield surface.strip()
-            if blanks and not (spoken and blanks == " "):
-                yield blanks
+        begins, ends, starts = cut_japanese(data, offsets, marks(), *model())
+        return spell(data, begins, ends, marks(), starts)
 
 
 class Foreign:
