@@ -26,6 +26,7 @@ EVIDENCE, CONCLUSION, NAMES = "evidence.parquet", "conclusion.parquet", "names.p
 DECISION = "decision.parquet"
 PAIRS_PER_TASK = 100_000
 SKETCH_ROWS_PER_TASK = 4_000_000
+SKETCH_BYTES_PER_TASK = 512 << 20  # as they lie in the store
 GROUP_BYTES = 8 << 20  # of evidence in a row group
 WINDOW_BYTES = 64 << 20  # of evidence of a shard in memory at once
 VERIFY_BYTES = 128 << 20  # of evidence compared at once
