@@ -217,16 +217,16 @@ def score(data: Bytes, offsets: Numbers, model: Model, wanted: Numbers, out: Flo
 
 @njit(cache=True)
 def _room(offsets: Numbers, model: Model) -> tuple[Floats, Floats, Hashes, Rows]:
-    """Where the mean of a line, the scores of labels and nodes, and the hashes of words are put."""
+    """Where the mean of a line, the scores of labels and nodes, hashes of words and rows are put."""
     longest = 0
-    if model.ngrams > 1:
-        for line in range(len(offsets) - 1):
-            longest = max(longest, offsets[line + 1] - offsets[line])
+    for line in range(len(offsets) - 1):
+        longest = max(longest, offsets[line + 1] - offsets[line])
+    words = longest // 2 + 2
     return (
         np.zeros(model.vectors.shape[1], np.float32),
         np.zeros(2 * model.labels, np.float32),
-        np.zeros(longest // 2 + 2, np.uint64),
-        np.zeros((longest // 2 + 2) * max(0, model.ngrams - 1), np.int32),
+        np.zeros(words, np.uint64),
+        np.zeros(words * model.ngrams, np.int32),
     )
 
 
@@ -234,8 +234,11 @@ def _room(offsets: Numbers, model: Model) -> tuple[Floats, Floats, Hashes, Rows]
 def _mean(
     data: Bytes, at: int, end: int, model: Model, mean: Floats, codes: Hashes, rows: Rows
 ) -> int:
-    """The mean of the vectors of the features of a line; how many there are."""
-    features, words = 0, 0
+    """The mean of the vectors of the features of a line; how many there are.
+
+    Those of words are added at last, in a loop in which one look into memory waits for no other.
+    """
+    words, found, runs = 0, 0, 0
     mean[:] = 0
     while at < end:
         while at < end and (data[at] == 32 or 9 <= data[at] <= 13 or data[at] == 0):
@@ -250,33 +253,27 @@ def _mean(
         code |= np.uint64(1)
         slot = _slot(model.keys, code)
         if model.keys[slot] == code:
-            _add(mean, model.vectors, model.words[slot])
-            features += 1
+            rows[found] = model.words[slot]
+            found += 1
         if model.most:
-            features += _runs(data, start, at, model, mean)
-        if model.ngrams > 1:
-            codes[words] = np.uint64(np.int64(np.int32(short)))
-            words += 1
+            runs += _runs(data, start, at, model, mean)
+        codes[words] = np.uint64(np.int64(np.int32(short)))
+        words += 1
     if model.end >= 0:
-        _add(mean, model.vectors, model.end)
-        features += 1
-    if model.ngrams > 1:
-        codes[words] = END_CODE
-        found = _rows_of_words(codes[: words + 1], model, rows)
-        for place in range(found):
-            _add(mean, model.vectors, rows[place])
-        features += found
-    if features:
-        mean /= np.float32(features)
-    return features
+        rows[found] = model.end
+        found += 1
+    codes[words] = END_CODE
+    found += _rows_of_words(codes[: words + 1], model, rows[found:])
+    for place in range(found):
+        _add(mean, model.vectors, rows[place])
+    if found + runs:
+        mean /= np.float32(found + runs)
+    return found + runs
 
 
 @njit(cache=True)
 def _rows_of_words(codes: Hashes, model: Model, rows: Rows) -> int:
-    """The vectors of two words in a row, and of more; how many. Words are known by their hashes only.
-
-    They are added in a loop of its own: no arithmetic stands between one look into memory and the next.
-    """
+    """The vectors of two words in a row, and of more; how many. Words are known by their hashes only."""
     found = 0
     size = np.uint64(model.size)
     for first in range(len(codes)):
