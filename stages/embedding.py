@@ -52,6 +52,8 @@ class _Transformer(Stage, ABC):
 
     def check(self) -> None:
         home = Path(self.model)
+        if not home.exists():
+            raise SpecError(f"model: {self.model}: no such file or folder")
         for name in ("config.json", "tokenizer.json", "*.safetensors"):
             if not any(home.glob(name)):
                 raise SpecError(f"model: {self.model}: a folder with {name} is expected")

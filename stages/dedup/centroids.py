@@ -83,8 +83,9 @@ class NearestCluster(Stage):
 
     The distance is 1 - cosine; both are null for a text without an embedding. What is near to its
     centroid is typical: D4 (Tirumala et al. 2023, arXiv:2308.12284) trains clusters anew behind
-    `SemanticDedup` and leaves the most typical out: `stages.rank.KeepTop` with the column
-    `centroid_distance` and a `share` of 0.8 drops the nearest fifth (Sorscher et al. 2022).
+    `SemanticDedup` and leaves the most typical out (Sorscher et al. 2022): `stages.rank.KeepTop` with
+    the column `centroid_distance` and a `share` of 0.8 drops the nearest fifth, and first of all what
+    has no embedding.
     """
 
     centroids: File  # what TrainClusters left, `flow:clusters/centroids.npy`
