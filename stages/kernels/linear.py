@@ -241,12 +241,13 @@ def _mean(
     words, found, runs = 0, 0, 0
     mean[:] = 0
     while at < end:
-        while at < end and (data[at] == 32 or 9 <= data[at] <= 13 or data[at] == 0):
+        while at < end and _space(data[np.uint64(at)]):
             at += 1
         start, code, short = at, BASIS, BASIS32
-        while at < end and not (data[at] == 32 or 9 <= data[at] <= 13 or data[at] == 0):
-            code = (code ^ np.uint64(data[at])) * PRIME
-            short = _step(short, data[at])
+        while at < end and not _space(data[np.uint64(at)]):
+            byte = data[np.uint64(at)]
+            code = (code ^ np.uint64(byte)) * PRIME
+            short = _step(short, byte)
             at += 1
         if at == start or _is_label(data, start, at):
             continue
@@ -297,6 +298,12 @@ def _bucket(bucket: np.uint64, model: Model) -> int:
     return NONE
 
 
+@njit(cache=True, inline="always")
+def _space(byte: np.uint8) -> bool:
+    """Whether fastText ends a word here."""
+    return bool(byte <= 32 and (byte == 32 or 9 <= byte <= 13 or byte == 0))
+
+
 @njit(cache=True)
 def _is_label(data: Bytes, start: int, end: int) -> bool:
     if end - start < len(LABEL) or data[start] != 95:
@@ -314,7 +321,7 @@ def _add(mean: Floats, vectors: Floats, row: int) -> None:
 @njit(cache=True, inline="always")
 def _step(code: np.uint32, byte: np.uint8) -> np.uint32:
     """FNV-1a as fastText has it, which takes a byte for a signed number."""
-    wide = np.uint32(byte) | (np.uint32(0xFFFFFF00) if byte >= 0x80 else np.uint32(0))
+    wide = np.uint32(np.int32(np.int8(byte)))
     return np.uint32((code ^ wide) * PRIME32)
 
 

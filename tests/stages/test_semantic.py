@@ -18,6 +18,7 @@ from stages.dedup.centroids import CENTROIDS, spherical, unit
 from stages.embedding import EMBEDDING, Embed
 from stages.errors import DataError, SpecError
 from stages.kernels import cosine
+from stages.rank import KeepTop
 from tests.documents import ENGLISH, PORTUGUESE
 from tests.documents import documents as texts_of
 from tests.models import transformer
@@ -291,50 +292,68 @@ def test_what_cannot_be_clustered_is_refused(tmp_path):
 
 
 def recipe(corpus, encoder):
-    """From texts to documents that do not say the same, clusters trained on the way."""
-    nearest = NearestCluster(centroids=f"flow:clusters/{CENTROIDS}")
+    """From texts to documents that do not say the same, and to the untypical of these (D4)."""
+    nearest, anew = (
+        NearestCluster(centroids=f"flow:{flow}/{CENTROIDS}") for flow in ("clusters", "again")
+    )
     flows = {
         "embedded": Flow([Lines(paths=str(corpus))], [Embed(model=str(encoder), tokens=64)]),
         "clusters": Flow(["embedded"], [TrainClusters(clusters=3)]),
         "distinct": Flow(["embedded"], [nearest, SemanticDedup(similarity=0.95)]),
+        "again": Flow(["distinct"], [TrainClusters(clusters=2)]),
+        "diverse": Flow(["distinct"], [anew, KeepTop(column="centroid_distance", share=0.8)]),
     }
     return Pipeline("semantic", flows)
+
+
+def read_all(done, stretch, name):
+    """A table of every shard of a stretch, in one."""
+    keys = done.record["stretches"][stretch]["keys"]
+    return pa.concat_tables(pq.read_table(done.store.open(key, name)) for key in keys)
+
+
+def near_copies(home):
+    """Three files of sentences, a third of which are others with a word more at the end."""
+    chance = random.Random(5)
+    words = f"{ENGLISH} {PORTUGUESE}".split()
+    lines = [" ".join(chance.choices(words, k=chance.randint(5, 40))) for _ in range(60)]
+    lines += [f"{line} {line.split()[0]}" for line in lines[:30]]
+    home.mkdir()
+    for at in range(3):
+        (home / f"{at}.txt").write_text("\n".join(lines[at::3]))
+    return home
 
 
 def test_a_pipeline_drops_what_all_pairs_of_a_cluster_drop_wherever_it_runs(
     encoder, tmp_path, monkeypatch
 ):
-    chance = random.Random(5)
-    words = f"{ENGLISH} {PORTUGUESE}".split()
-    lines = [" ".join(chance.choices(words, k=chance.randint(5, 40))) for _ in range(60)]
-    lines += [f"{line} {line.split()[0]}" for line in lines[:30]]  # a word more at the end
-    for at in range(3):
-        (tmp_path / "corpus").mkdir(exist_ok=True)
-        (tmp_path / "corpus" / f"{at}.txt").write_text("\n".join(lines[at::3]))
-    runs = []
-    for name, runner in (("here", InProcess()), ("pool", Pool(2))):
-        runs.append(run(recipe(tmp_path / "corpus", encoder), str(tmp_path / name), runner))
-    flow = report(runs[0])["flows"][-1]
-    keys = runs[0].record["stretches"][-2]["keys"]
-    tables = [pq.read_table(runs[0].store.open(key, "documents.parquet")) for key in keys]
-    rows = [row for table in tables for row in table.to_pylist()]
+    corpus = near_copies(tmp_path / "corpus")
+    done = run(recipe(corpus, encoder), str(tmp_path / "here"), InProcess())
+    run(recipe(corpus, encoder), str(tmp_path / "pool"), Pool(2))
+    flows = {flow["name"]: flow for flow in report(done)["flows"]}
+    names = [(one["flow"], one["steps"]) for one in done.record["stretches"]]
+    last = max(at for at, (flow, _) in enumerate(names) if flow == "distinct")
+    rows = read_all(done, last - 1, "documents.parquet").to_pylist()
     gone = set()
     for number in range(3):
         mine = [row for row in rows if row["cluster"] == number]
         vectors = np.array([row["embedding"] for row in mine]).reshape(len(mine), -1)
         gone |= {mine[at]["id"] for at, _, _ in by_brute_force(vectors, 0.95)[0]}
-    last = runs[0].record["stretches"][-1]["keys"]
-    rejects = [pq.read_table(runs[0].store.open(key, "rejects.parquet")) for key in last]
 
     assert shelf(tmp_path / "here") == shelf(tmp_path / "pool")
-    assert {one for table in rejects for one in table["id"].to_pylist()} == gone
+    assert set(read_all(done, last, "rejects.parquet")["id"].to_pylist()) == gone
     assert len(gone) > 10
-    copies = flow["copies"][0]
+    (copies,) = flows["distinct"]["copies"]
     assert copies["copies"] == len(gone)
     assert copies["compared"] > copies["alike"] >= len(gone)
+    left = read_all(done, -1, "rejects.parquet")["value"].to_pylist()
+    stay = read_all(done, -1, "documents.parquet")["centroid_distance"].to_pylist()
+    assert len(stay) == -(-(90 - len(gone)) * 8 // 10)
+    assert max(left) <= min(stay)
     monkeypatch.setattr(driver, "SKETCH_BYTES_PER_TASK", 1500)
-    again = run(recipe(tmp_path / "corpus", encoder), str(tmp_path / "here"), InProcess())
-    assert again.record["stretches"][-1]["keys"] == last  # however its clusters were parted
+    again = run(recipe(corpus, encoder), str(tmp_path / "here"), InProcess())
+    assert again.record["stretches"][last]["computed"] == 0  # however its clusters were parted
+    assert again.record["stretches"][last - 1]["computed"] > 1
 
 
 def test_the_steps_stand_a_batch_of_nobody(encoder, tmp_path):
