@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from pipelines.exchange import SKETCH_ROWS_PER_TASK
+from pipelines.exchange import SKETCH_BYTES_PER_TASK, SKETCH_ROWS_PER_TASK
 from pipelines.graph import Flow, Pipeline
 from pipelines.hunt import hunt
 from pipelines.plan import ENGINE, Input, Pass, passes, read_inputs
@@ -190,8 +190,8 @@ class Walk:
         note = self._note(dump_step(barrier))
         keys = [shard.key for shard in shards]
         listed = self._list(keys)
-        base = (str(ENGINE), fingerprint(barrier), listed)
         parts = _partitions(self.store.get(key) for key in keys)
+        base = (str(ENGINE), fingerprint(barrier), listed, str(parts))
 
         def round_(kind: str, calls: Iterable[tuple[int, tuple[Any, ...]]]) -> list[Commit]:
             tasks = [Task(kind, digest(kind, *base, str(at)), args) for at, args in calls]
@@ -278,8 +278,9 @@ class Walk:
 
 def _partitions(sketched: Iterable[Commit]) -> int:
     """Into how many ranges of the key the sketches of some shards are parted."""
-    rows = sum(commit.files[SKETCH].rows for commit in sketched)
-    return max(1, -(-rows // SKETCH_ROWS_PER_TASK))
+    files = [commit.files[SKETCH] for commit in sketched]
+    rows, size = sum(file.rows for file in files), sum(file.bytes for file in files)
+    return max(1, -(-rows // SKETCH_ROWS_PER_TASK), -(-size // SKETCH_BYTES_PER_TASK))
 
 
 def _size(commit: Commit) -> int:

@@ -27,6 +27,7 @@ DECISION = "decision.parquet"
 PAIRS_PER_TASK = 100_000
 UNION_ROWS = 4_000_000  # proposals in memory before those that were proposed twice are looked for
 SKETCH_ROWS_PER_TASK = 4_000_000
+SKETCH_BYTES_PER_TASK = 512 << 20  # as they lie in the store
 GROUP_BYTES = 8 << 20  # of evidence in a row group
 WINDOW_BYTES = 64 << 20  # of evidence of a shard in memory at once
 VERIFY_BYTES = 128 << 20  # of evidence compared at once

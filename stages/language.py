@@ -226,7 +226,7 @@ def _predict(
     """The number of the likeliest label of every line, -1 for none, and its probability.
 
     By our own kernel, three times as fast as the library and equal to it; a model that the kernel does
-    not know (word n-grams, other losses, a quantized output) is left to the library.
+    not know (other losses, a quantized output) is left to the library.
     """
     from stages.kernels.hashing import string_buffers
     from stages.kernels.linear import predict

@@ -18,7 +18,7 @@ from pydantic import Field
 from stages.base import Batch, File, Job, Stage, drop, replace
 from stages.choice import Ranks, batches, limits, taken
 from stages.errors import DataError, SpecError
-from stages.kernels.hashing import hash64, positions
+from stages.kernels.hashing import hash64, positions, string_buffers
 from stages.kernels.sample import sample
 from stages.language import load
 from stages.mix import salt
@@ -39,16 +39,40 @@ def lines_of(column: pa.Array) -> pa.Array:
     return pc.replace_substring(sample(column, CHARACTERS, 2)[0], LABEL.encode(), b"__label_")
 
 
-def chances(model: Any, lines: list[bytes], names: Sequence[str]) -> Scores:
-    """The probability of some labels, a column each, for every line; 0 where no word is known."""
-    labels, found = model.multilinePredict(lines, -1, 0.0, "strict")
-    scores = np.zeros((len(lines), len(names)))
-    columns = {LABEL + name: at for at, name in enumerate(names)}
-    at = np.array([columns.get(label, -1) for label in chain.from_iterable(labels)], np.int64)
-    rows = np.repeat(np.arange(len(lines)), [len(some) for some in labels])
-    if len(at):
-        scores[rows[at >= 0], at[at >= 0]] = np.concatenate(found)[at >= 0]
-    return np.clip(scores, 0, 1)
+class Classifier:
+    """A fastText model that says how probable its labels are: by our kernel, which is the faster one.
+
+    A model of a kind that the kernel does not know (one against all, a quantized output) is left to
+    the library; both say the same to six digits.
+    """
+
+    def __init__(self, path: str) -> None:
+        from stages.kernels.linear import read
+
+        self._library = load(path)
+        self._model = read(path, self._library)
+        self.labels = [name.removeprefix(LABEL) for name in self._library.getLabels("strict")[0]]
+
+    def chances(self, lines: pa.Array, names: Sequence[str]) -> Scores:
+        """The probability of some labels, a column each, for every line; 0 where no word is known."""
+        from stages.kernels.linear import score
+
+        scores = np.zeros((len(lines), len(names)), np.float32)
+        known = [at for at, name in enumerate(names) if name in self.labels]
+        if self._model:
+            offsets, data = string_buffers(lines)
+            wanted = np.array([self.labels.index(names[at]) for at in known], np.int64)
+            found = np.zeros((len(lines), len(known)), np.float32)
+            score(data, offsets, self._model, wanted, found)
+            scores[:, known] = found
+        else:
+            labels, values = self._library.multilinePredict(lines.to_pylist(), -1, 0.0, "strict")
+            columns = {LABEL + name: at for at, name in enumerate(names)}
+            at = np.array([columns.get(label, -1) for label in chain.from_iterable(labels)], int)
+            rows = np.repeat(np.arange(len(lines)), [len(some) for some in labels])
+            if len(at):
+                scores[rows[at >= 0], at[at >= 0]] = np.concatenate(values)[at >= 0]
+        return np.clip(scores.astype(np.float64), 0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +86,8 @@ class ClassifierFilter(Stage):
     Without bounds it only scores, for `stages.rank.KeepTop` or a threshold found later.
     """
 
+    version = 2
+
     model: File  # a fastText model with labels, `.bin` or `.ftz`
     label: str  # the label that is scored, without `__label__`
     at_least: Annotated[float, Field(ge=0, le=1)] | None = None  # keep documents that score so much
@@ -74,19 +100,18 @@ class ClassifierFilter(Stage):
 
     def check(self) -> None:
         check_bounds(self.name, self.at_least, self.at_most)
-        known = [label.removeprefix(LABEL) for label in self._model.getLabels("strict")[0]]
+        known = self._model.labels
         if self.label not in known:
             near = get_close_matches(self.label, known, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known[:9])}"
             raise SpecError(f"label: the model has no label {self.label!r}; {hint}")
 
     @cached_property
-    def _model(self) -> Any:
-        return load(self.model)
+    def _model(self) -> Classifier:
+        return Classifier(self.model)
 
     def __call__(self, batch: Batch) -> Batch:
-        lines = lines_of(batch.column("text")).to_pylist()
-        scores = chances(self._model, lines, [self.label])[:, 0]
+        scores = self._model.chances(lines_of(batch.column("text")), [self.label])[:, 0]
         return judge(batch, self.name, pa.array(scores), self.at_least, self.at_most)
 
 
@@ -155,11 +180,12 @@ class TrainClassifier(Job):
             file.writelines(prefixes[label] + line for label, line in labelled)
         self._train(path, output)
         numbers = {"trained_on": len(trained.lines), "held_out": len(held.lines)}
-        chance = chances(load(str(output / "model.bin")), held.lines, names)
+        lines = pa.array(held.lines, pa.large_binary())
+        chance = Classifier(str(output / "model.bin")).chances(lines, names)
         judged = report(names, held.labels, chance)
         judged["numbers"] = numbers | judged["numbers"]
         if self.quantize:
-            small = chances(load(str(output / "model.ftz")), held.lines, names)
+            small = Classifier(str(output / "model.ftz")).chances(lines, names)
             judged["numbers"]["auc_quantized"] = report(names, held.labels, small)["numbers"]["auc"]
         return judged
 

@@ -64,7 +64,9 @@ def cut_rows(offsets: Numbers, data: Bytes, characters: int, spans: Numbers) -> 
     for row in range(len(spans)):
         start, end = offsets[row], offsets[row + 1]
         spans[row] = end
-        spans[row, 0, 0], spans[row, 0, 1] = start, walk(data, start, end, characters)
+        spans[row, 0, 0] = start
+        if end - start > characters:  # a character is a byte or more
+            spans[row, 0, 1] = walk(data, start, end, characters)
         if spans[row, 0, 1] < end:
             after = start
             for part in range(parts):
@@ -137,20 +139,21 @@ def copy_rows(
     """The stretches of every text, spaces between them, in one line."""
     parts = spans.shape[1]
     for row in range(len(spans)):
-        to = places[row]
+        to, letter = places[row], False
         for part in range(parts):
             for at in range(spans[row, part, 0], spans[row, part, 1]):
-                byte = data[at]
-                if byte < SPACE or byte == DELETE:
+                byte = data[np.uint64(at)]
+                if byte >= 0x80 or 0x61 <= byte | 0x20 <= 0x7A:
+                    letter = True
+                elif byte < SPACE or byte == DELETE:
                     byte = np.uint8(SPACE)
-                elif byte >= 0x80 or 0x61 <= byte | 0x20 <= 0x7A:
-                    letters[row] = True
                 elif byte == GREATER and to >= places[row] + 3 and ends(out, to):
                     out[to - 3] = SPACE
-                out[to] = byte
+                out[np.uint64(to)] = byte
                 to += 1
             out[to] = SPACE if part < parts - 1 else NEWLINE
             to += 1
+        letters[row] = letter
 
 
 @njit(cache=True, inline="always")

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -35,6 +36,10 @@ EXAMPLES: dict[str, Callable[[Path], Values]] = {
         "against": str(home / "benchmark.jsonl"),
         "ngram": 5,
     },
+    "stages.dedup.centroids.NearestCluster": lambda home: {
+        "centroids": str(home / "centroids.npy")
+    },
+    "stages.embedding.Embed": lambda home: {"model": str(transformer(home / "transformer"))},
     "stages.embedding.EmbeddingClassifier": lambda home: {
         "model": str(transformer(home / "transformer")),
         "at_least": 0.0,
@@ -141,6 +146,7 @@ def write_inputs(home: Path) -> None:
     )
     tokenizer.train_from_iterator([ENGLISH, PORTUGUESE], trainer)
     tokenizer.save(str(home / "tokenizer.json"))
+    np.save(home / "centroids.npy", np.eye(4, dtype=np.float32))
     item = {"question": " ".join(ENGLISH.split()[:9]), "answer": PORTUGUESE}
     (home / "benchmark.jsonl").write_text(json.dumps(item), encoding="utf-8")
     for name, words in (

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import hashlib
 import inspect
 import pickle
 import re
@@ -22,6 +23,7 @@ from hypothesis import strategies as st
 
 from stages.base import DOCUMENT, DROPPED, VALUE, Batch, Stage, Step, part
 from stages.config import dump_step, files_of, fingerprint, load_step
+from stages.embedding import EMBEDDING
 from stages.filter import Filter
 from stages.measure import ABOUT, MEASURES, Measure
 from tests.contract.steps import dotted, example, kinds, modules
@@ -64,8 +66,15 @@ TEXTS = st.lists(st.one_of(st.sampled_from(NASTY), st.text(max_size=80)), max_si
 COLUMNS = {
     "language": lambda text: ("pt", "en", "zh", None)[zlib.crc32(text.encode()) % 4],
     "language_score": lambda text: zlib.crc32(text.encode()) % 1000 / 1000,
+    "embedding": lambda text: [*np.float16([*hashlib.md5(text.encode()).digest()[:4]])],
+    "cluster": lambda text: (0, 0, 1, None)[len(text) % 4],
 }
-TYPES = {"language": pa.string(), "language_score": pa.float64()}
+TYPES = {
+    "language": pa.string(),
+    "language_score": pa.float64(),
+    "embedding": EMBEDDING,
+    "cluster": pa.int32(),
+}
 
 
 def batch_for(step: Step, texts: list[str]) -> Batch:

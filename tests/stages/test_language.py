@@ -16,6 +16,7 @@ from stages.config import dump_step, fingerprint, load_step
 from stages.errors import SpecError
 from stages.kernels.hashing import string_buffers
 from stages.kernels.linear import predict, read
+from stages.kernels.linear import score as score_labels
 from stages.kernels.sample import cut_rows, sample, stretches
 from stages.kernels.scripts import names, script_table
 from stages.kernels.stopwords import languages as with_stop_words
@@ -365,6 +366,10 @@ MODELS = [
     ("runs.bin", {"minn": 1, "maxn": 4, "bucket": 300}),
     ("tree.bin", {"minn": 2, "maxn": 3, "bucket": 1000, "loss": "hs"}),
     ("pruned.ftz", {"minn": 2, "maxn": 3, "bucket": 1000, "loss": "hs", "dim": 7}),
+    ("pairs.bin", {"wordNgrams": 2, "bucket": 100}),
+    ("rows.bin", {"wordNgrams": 4, "minn": 2, "maxn": 3, "bucket": 5000}),
+    ("pairs-tree.bin", {"wordNgrams": 2, "bucket": 1000, "loss": "hs"}),
+    ("pairs-pruned.ftz", {"wordNgrams": 3, "bucket": 1000, "dim": 7}),
     ("default", {}),
 ]
 
@@ -395,12 +400,17 @@ def test_the_kernel_says_what_the_library_says(tmp_path, name, options):
         offsets, data = string_buffers(lines)
         numbers, chances = np.zeros(len(texts), np.int64), np.zeros(len(texts), np.float32)
         predict(data, offsets, model, numbers, chances)
-        labels, scores = library.multilinePredict(lines.to_pylist(), 2, 0.0, "strict")
-        for number, chance, label, score in zip(numbers, chances, labels, scores, strict=True):
+        every = np.zeros((len(texts), len(names)), np.float32)
+        score_labels(data, offsets, model, np.arange(len(names)), every)
+        labels, scores = library.multilinePredict(lines.to_pylist(), -1, 0.0, "strict")
+        rows = zip(numbers, chances, every, labels, scores, strict=True)
+        for number, chance, found, label, values in rows:
+            by = dict(zip(label, values, strict=True))
             assert (number >= 0) == (len(label) > 0)
+            np.testing.assert_allclose(found, [by.get(name, 0) for name in names], atol=1e-5)
             if len(label):
-                assert chance == pytest.approx(score[0], abs=1e-5)
-                close = len(score) > 1 and score[0] - score[1] < 1e-5
+                assert chance == pytest.approx(values[0], abs=1e-5)
+                close = len(values) > 1 and values[0] - values[1] < 1e-5
                 assert names[number] in (label[:2] if close else label[:1])
 
     assert model is not None
@@ -408,6 +418,6 @@ def test_the_kernel_says_what_the_library_says(tmp_path, name, options):
 
 
 def test_a_model_that_the_kernel_does_not_know_is_left_to_the_library(tmp_path):
-    path = trained(tmp_path / "pairs.bin", wordNgrams=2, bucket=100)
+    path = trained(tmp_path / "ova.bin", loss="ova")
     assert read(path, load(path)) is None
     assert labels("o gato não está", "the cat is", "", model=path) == ["pt", "en", "und"]

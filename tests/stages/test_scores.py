@@ -59,6 +59,23 @@ def test_scores_are_those_of_fasttext_for_the_text_as_one_line(model):
     assert found.null_count == 0
 
 
+def test_a_model_that_the_kernel_does_not_know_is_asked_by_the_library(tmp_path):
+    path = str(tmp_path / "ova.bin")
+    lines = tmp_path / "lines.txt"
+    lines.write_text(f"__label__en {ENGLISH}\n__label__pt {PORTUGUESE}\n" * 20)
+    options = {"dim": 8, "bucket": 1000, "wordNgrams": 2, "minCount": 1, "lr": 0.5}
+    theirs = fasttext.train_supervised(
+        str(lines), loss="ova", thread=1, verbose=0, epoch=20, **options
+    )
+    theirs.save_model(path)
+    texts = [ENGLISH, PORTUGUESE, f"{ENGLISH} {PORTUGUESE}"]
+    found = ClassifierFilter(model=path, label="pt")(documents(*texts))["quality_score"]
+    for text, score in zip(texts, found.to_pylist(), strict=True):
+        by = dict(zip(*theirs.predict(text, k=-1), strict=True))
+        assert score == pytest.approx(min(1, by["__label__pt"]), abs=1e-6)
+    assert found[1].as_py() > 0.9 > found[0].as_py()
+
+
 def test_bounds_are_inclusive_and_the_reason_has_the_name(model):
     rows = documents(ENGLISH, PORTUGUESE)
     step = ClassifierFilter(model=model, label="pt", name="toxic")
