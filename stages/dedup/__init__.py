@@ -2,7 +2,8 @@
 
 from stages.dedup.exact import ExactDedup
 from stages.dedup.minhash import MinHashDedup
+from stages.dedup.remember import Remember
 from stages.dedup.spans import RepeatedSpans, SpanDedup
 from stages.dedup.substring import SubstringDedup
 
-__all__ = ["ExactDedup", "MinHashDedup", "RepeatedSpans", "SpanDedup", "SubstringDedup"]
+__all__ = ["ExactDedup", "MinHashDedup", "Remember", "RepeatedSpans", "SpanDedup", "SubstringDedup"]

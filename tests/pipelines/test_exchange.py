@@ -37,7 +37,6 @@ def tables(done, name):
 @pytest.mark.parametrize("most", [1, 1_500])
 def test_evidence_in_small_pieces_proves_the_same(corpus, tmp_path, monkeypatch, most):
     whole = run(pipeline(corpus), str(tmp_path / "whole"))
-    monkeypatch.setattr(exchange, "VERIFY_BYTES", most)
     monkeypatch.setattr(exchange, "GROUP_BYTES", 1)
     monkeypatch.setattr(exchange, "WINDOW_BYTES", most)
     pieces = run(pipeline(corpus), str(tmp_path / "pieces"))

@@ -7,9 +7,9 @@ from threading import Thread
 
 import pytest
 
-from pipelines.homes import LocalHome, ObjectHome
 from pipelines.store import Store
 from stages.errors import StoreError
+from stages.homes import LocalHome, ObjectHome
 
 
 @pytest.fixture(params=["local", "s3"])
