@@ -41,7 +41,8 @@ def compact(index: Index) -> tuple[Manifest, int]:
             others = tuple(part for part in manifest.parts if part not in merged)
             return replace(manifest, parts=(*parts, *others))
 
-        index.put(zip(files, paths, strict=True))
+        if parts != merged:
+            index.put(zip(files, paths, strict=True))
         after = index.publish(change)
     return after, index.collect()
 
@@ -56,7 +57,10 @@ def _merged(
     number = 0
     for at in range(ranges):
         low, high = (edge * (1 << 64) // ranges for edge in (at, at + 1))
-        rows = _between(index, parts, low, high - 1)
+        found = list(_between(index, parts, low, high - 1))
+        if not found:
+            continue
+        rows = pa.concat_tables(found)
         living = np.isin(rows["doc"].to_numpy() >> np.uint64(32), serials)
         rows = rows.filter(pa.array(living & np.isin(rows["by"].to_numpy(), serials)))
         columns = {name: rows[name].to_numpy() for name in rows.column_names}
@@ -65,14 +69,11 @@ def _merged(
         yield from made
 
 
-def _between(index: Index, parts: Sequence[Part], low: int, high: int) -> pa.Table:
+def _between(index: Index, parts: Sequence[Part], low: int, high: int) -> Iterator[pa.Table]:
     """The rows of some parts with keys from low to high."""
-    found = []
     for part in parts:
         if part.low <= high and part.high >= low:
             rows = pq.read_table(index.open(part.rows))
             key = rows["key"].to_numpy()
             first = np.searchsorted(key, np.uint64(low))
-            last = np.searchsorted(key, np.uint64(high), "right")
-            found.append(rows.slice(first, last - first))
-    return pa.concat_tables(found)
+            yield rows.slice(first, np.searchsorted(key, np.uint64(high), "right") - first)

@@ -279,7 +279,8 @@ class View:
         found = []
         serials = set(self._places[0].tolist())
         for part in self.manifest.parts:
-            low, high = np.searchsorted(keys, [part.low, part.high + 1])
+            low = np.searchsorted(keys, np.uint64(part.low))
+            high = np.searchsorted(keys, np.uint64(part.high), "right")
             if part.table != table or not serials & set(part.crawls) or low == high:
                 continue
             words = np.fromfile(Index(self.url).open(part.bloom), np.uint64)

@@ -137,7 +137,7 @@ class Segment:
         docs = self._resolved(wanted, numbers)
         for table, copy_of, columns in late:
             at = pc.index_in(copy_of, value_set=wanted).to_numpy()
-            self.rows[table].append(columns | {"doc": docs[at]})
+            self.rows.setdefault(table, []).append(columns | {"doc": docs[at]})
         return made
 
     def _wanted(self, folders: Sequence[Path]) -> pa.Array:

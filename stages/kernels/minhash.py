@@ -40,6 +40,8 @@ def _shingles(hashes: Hashes, start: int, stop: int, size: int, out: Hashes) -> 
 
     A polynomial of the words that rolls: a shingle of 24 characters costs what one of 5 words does.
     """
+    if start == stop:
+        return 0
     size = min(size, stop - start)
     rolled, power = np.uint64(0), np.uint64(1)
     for at in range(size):

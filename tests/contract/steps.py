@@ -35,6 +35,7 @@ EXAMPLES: dict[str, Callable[[Path], Values]] = {
         "against": str(home / "benchmark.jsonl"),
         "ngram": 5,
     },
+    "stages.dedup.remember.Remember": lambda home: {"index": str(home / "index"), "crawl": "C"},
     "stages.embedding.EmbeddingClassifier": lambda home: {
         "model": str(transformer(home / "transformer")),
         "at_least": 0.0,
