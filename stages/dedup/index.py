@@ -294,7 +294,7 @@ class View:
             [("at", "ascending"), ("doc", "ascending")]
         )
 
-    def _rows(self, part: Part, keys: Hashes, may: Hashes) -> pa.Table:
+    def _rows(self, part: Part, keys: Hashes, may: np.ndarray) -> pa.Table:
         table = pq.read_table(Index(self.url).open(part.rows))
         sorted_keys = table["key"].to_numpy()
         first, last = (np.searchsorted(sorted_keys, keys[may], side) for side in ("left", "right"))

@@ -77,7 +77,7 @@ def one_by_one(url, steps, batch, parts, between=None):
     edges=st.lists(st.floats(0, 1), min_size=4, max_size=4),
     compacted=st.sets(st.integers(0, 4)),
 )
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 def test_five_crawls_one_after_another_keep_what_one_run_over_all_keeps(
     steps, seed, count, families, edges, compacted
 ):
