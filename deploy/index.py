@@ -13,12 +13,18 @@ def arguments(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="merge the tables of all crawls, and delete files that no recent version names",
     )
+    what.add_argument(
+        "--to",
+        metavar="URL",
+        help="bring its documents into the Redis at redis://host:port/database, for live look-ups",
+    )
 
 
 def tend(options: argparse.Namespace) -> int:
     """Change an index if asked to, then list what is in it."""
     from stages.dedup.compact import compact
     from stages.dedup.index import Index
+    from stages.dedup.live import fill
 
     index = Index(options.index)
     manifest = index.manifest()
@@ -27,6 +33,8 @@ def tend(options: argparse.Namespace) -> int:
     if options.compact:
         manifest, freed = compact(index)
         print(f"freed {freed / 1e6:,.1f} MB")
+    if options.to:
+        print(f"{fill(index, options.to):,} documents are in {options.to}")
     for crawl in manifest.crawls:
         size = sum(file.bytes for file in crawl.files)
         print(f"{crawl.name}  {crawl.documents:,} documents, {size / 1e6:,.1f} MB")

@@ -85,6 +85,20 @@ def signatures(
 
 
 @njit(cache=True)
+def signatures_of_sets(
+    offsets: Offsets, shingles: Hashes, factors: Signatures, addends: Signatures
+) -> Signatures:
+    """`signatures`, from what `distinct_shingles` gives of the same documents."""
+    out = np.full((len(offsets) - 1, len(factors)), np.uint32(0xFFFFFFFF))
+    for d in range(len(out)):
+        for at in range(offsets[d], offsets[d + 1]):
+            x = _narrow(shingles[at] << CUT)
+            for lane in range(len(factors)):
+                out[d, lane] = min(out[d, lane], np.uint32(x * factors[lane] + addends[lane]))
+    return out
+
+
+@njit(cache=True)
 def longest(offsets: Offsets) -> int:
     """The most values that one row has."""
     most = 0
