@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from stages.base import Barrier
 from stages.config import load_step
 from stages.dedup import ExactDedup, MinHashDedup
-from stages.dedup.clusters import distinct, union_find
+from stages.dedup.clusters import LEADERS, distinct, settle, union_find
 from stages.dedup.minhash import list_buffers
 from stages.errors import SpecError
 from stages.kernels.hashing import hash64, positions
@@ -390,3 +390,47 @@ def test_another_seed_gives_other_signatures(crowd):
     column = sketched(crowd[0][:3])["word_hashes"]
 
     assert (MinHashDedup().sign(column) != MinHashDedup(seed=2).sign(column)).mean() > 0.99
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.integers(0, 5), min_size=1, max_size=4, unique=True),
+            st.sets(st.integers(0, 8), min_size=1, max_size=6),
+        ),
+        max_size=40,
+    ),
+    st.sampled_from([0.3, 0.5, 0.8]),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_who_leaves_a_bucket_is_who_the_rule_says(rows, similarity, contained):
+    """The rule as its module tells it, in plain Python."""
+    buckets, expected = {}, []
+    for doc, (own, values) in enumerate(rows):
+        others = sorted({other for bucket in own for other in buckets.get(bucket, [])})
+        shares = {}
+        for other in others:
+            common, union = values & rows[other][1], values | rows[other][1]
+            shares[other] = len(common) / (len(values) if contained else len(union))
+        alike = [other for other in others if shares[other] >= similarity]
+        best = max(alike, key=lambda other: (shares[other], -other), default=None)
+        expected += [(doc, other, shares[other], other == best) for other in others]
+        stays = doc if best is None else best
+        for bucket in own:
+            held = buckets.setdefault(bucket, [])
+            if stays not in held and len(held) < LEADERS:
+                held.append(stays)
+    sets = [np.array(sorted(values), np.uint64) for _, values in rows]
+    ends = np.cumsum([len(values) for values in sets], dtype=np.int64)
+    begins = ends - np.array([len(values) for values in sets], np.int64)
+    hashes = np.concatenate([np.zeros(0, np.uint64), *sets])
+    places = np.array([bucket for own, _ in rows for bucket in own], np.int64)
+    starts = np.cumsum([0, *(len(own) for own, _ in rows)], dtype=np.int64)
+
+    found = settle(
+        starts, places, np.zeros((6, LEADERS), np.int64), np.zeros(6, np.int64),
+        (begins, ends, hashes), similarity, contained,
+    )  # fmt: skip
+
+    assert sorted(zip(*(column.tolist() for column in found), strict=True)) == expected
