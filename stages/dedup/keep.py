@@ -1,6 +1,7 @@
 """Which of several copies stays: the first, the latest, or the best by a number that a column holds."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -89,6 +90,12 @@ class Remembering(Copies, ABC):
         """The crawls of the index that it compares with."""
         url, version = address(self.against or "")
         return View(url, version or 0, self.pinned)
+
+    def forecast(self) -> Iterator[str]:
+        """What of the index is compared with."""
+        if self.against:
+            documents = sum(crawl.documents for crawl in self.view.crawls)
+            yield f"against {self.against}: {len(self.pinned)} crawls, {documents:,} documents"
 
     def remembered(self, kept: Hashes) -> dict[str, pa.Array]:
         """The column `remembered` of a decision: names of documents of the index; nothing without one."""

@@ -114,6 +114,7 @@ class MinHashDedup(Remembering):
 
     def forecast(self) -> Iterator[str]:
         """The S-curve."""
+        yield from super().forecast()
         count, rows = self.shape
         derived = f", derived from similarity {self.similarity:g}" if self.bands is None else ""
         yield f"{count} bands of {rows} rows{derived}; share of pairs found, by their similarity:"

@@ -93,6 +93,8 @@ def test_crawl_by_crawl_a_run_keeps_what_one_over_all_keeps(crawls, tmp_path, ur
     assert Index(url).manifest().version == 3
     story = "\n".join(forecast(pipeline(crawls[:1], url, "C0"), Store(store)))
     assert "Remember: done" in story
+    story = "\n".join(forecast(pipeline(crawls[2:], url), Store(store)))
+    assert f"ExactDedup: against {url}@3: 3 crawls, {len(kept(whole))} documents" in story
 
 
 def test_the_index_has_the_same_bytes_whoever_works(crawls, tmp_path):
