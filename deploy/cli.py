@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from deploy import bounds
+from deploy import bounds, index
 from deploy.settings import own_packages, store_url
 from deploy.tune import tuning_commands
 
@@ -147,6 +147,8 @@ def _others(command: Command) -> None:
         "--keep", type=int, default=10, help="how many runs to keep (default: %(default)s)"
     )
     gc.add_argument("--dry", action="store_true", help="only say what would be freed")
+    about = "List the crawls in an index of what earlier ones kept; forget one; merge its files."
+    index.arguments(command("index", index.tend, about))
     fetch = command("fetch", _fetch, "Fetch the demo crawl, or files of Common Crawl by id.")
     fetch.add_argument("crawl", help="xs, s, m, demo, or an id such as CC-MAIN-2026-40")
     fetch.add_argument("--to", type=Path, required=True, help="folder to write to")

@@ -135,10 +135,17 @@ class Walk:
             for task, shard in zip(tasks, shards, strict=True)
         ]
 
-    def _perform(self, tasks: list[Task], stretch: Stretch) -> Iterator[Commit]:
-        """The commits of all tasks, those found done first; largest first among the others."""
+    def _perform(
+        self, tasks: list[Task], stretch: Stretch, *, anew: bool = False
+    ) -> Iterator[Commit]:
+        """The commits of all tasks, those found done first; largest first among the others.
+
+        With `anew`, what is found done is done again.
+        """
         fresh: dict[str, Task] = {}
         for task in tasks:
+            if anew:
+                self.store.discard(task.target)
             done = self.store.find(task.target)
             if done is None:
                 fresh[task.target] = task
@@ -243,7 +250,7 @@ class Walk:
         stretch = Stretch(name, [type(job).__name__], job, [target])
         self.stretches.append(stretch)
         self.watch("job", stretch)
-        (commit,) = self._perform([task], stretch)
+        (commit,) = self._perform([task], stretch, anew=not job.stands())
         return [Input(commit.key, _size(commit), name)]
 
     def _resolved(self, step: StepType, outputs: dict[str, list[Input]]) -> StepType:

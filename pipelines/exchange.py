@@ -16,21 +16,19 @@ import pyarrow.parquet as pq
 
 from pipelines.shelf import write_sketch
 from pipelines.store import Commit, Store
-from stages.base import DOCUMENT, Barrier
+from stages.base import DOCUMENT, REMEMBERED, Barrier
 from stages.config import digest, load_step, localize
 from stages.errors import StoreError
 from stages.shards import DOCUMENTS, SKETCH
 
-PROPOSALS, PAIRS, WANTED = "proposals.parquet", "pairs.parquet", "wanted.parquet"
+PROPOSALS, ASKED, WANTED = "proposals.parquet", "asked.parquet", "wanted.parquet"
 EVIDENCE, CONCLUSION, NAMES = "evidence.parquet", "conclusion.parquet", "names.parquet"
 DECISION = "decision.parquet"
-PAIRS_PER_TASK = 100_000
-UNION_ROWS = 4_000_000  # proposals in memory before those that were proposed twice are looked for
+PAIRS_PER_TASK = 100_000  # of a document and what it shares with others
 SKETCH_ROWS_PER_TASK = 4_000_000
 SKETCH_BYTES_PER_TASK = 512 << 20  # as they lie in the store
 GROUP_BYTES = 8 << 20  # of evidence in a row group
 WINDOW_BYTES = 64 << 20  # of evidence of a shard in memory at once
-VERIFY_BYTES = 128 << 20  # of evidence compared at once
 _UINT64 = 1 << 64
 
 
@@ -108,47 +106,24 @@ def nobody() -> pa.RecordBatch:
 
 
 def ask(store: Store, target: str, barrier: str, proposals: str) -> Commit:
-    """Name the pairs to compare and the documents whose evidence they need."""
-    found = union(_each(store, proposals, PROPOSALS), UNION_ROWS)
-    pairs = (
-        barrier_of(store, barrier)
-        .ask(found)
-        .sort_by([("doc", "ascending"), ("other", "ascending")])
-    )
-    parts = np.arange(pairs.num_rows, dtype=np.uint32) // PAIRS_PER_TASK
-    pairs = pairs.append_column("part", pa.array(parts))
-    sides = [
-        pairs.select(["doc", "part"]),
-        pairs.select(["other", "part"]).rename_columns(["doc", "part"]),
-    ]
-    wanted = pa.concat_tables(sides).group_by(["doc", "part"]).aggregate([])
+    """Name the documents whose evidence is wanted, whole groups of them in one part."""
+    found = pa.concat_tables(_each(store, proposals, PROPOSALS))
+    asked = barrier_of(store, barrier).ask(found)
+    asked = asked.take(pc.sort_indices(asked, [("group", "ascending"), ("doc", "ascending")]))
+    groups = asked["group"].to_numpy()
+    before = np.searchsorted(groups, groups)  # rows of the groups before
+    parts = np.unique(before // PAIRS_PER_TASK, return_inverse=True)[1].astype(np.uint32)
+    asked = asked.append_column("part", pa.array(parts)).drop_columns(["group"])
+    ours = pc.less(asked["doc"], pa.scalar(REMEMBERED, pa.uint64()))
+    wanted = asked.select(["doc", "part"]).filter(ours).group_by(["doc", "part"]).aggregate([])
     wanted = wanted.sort_by([("doc", "ascending"), ("part", "ascending")])
     numbers = np.unique(wanted["doc"].to_numpy() >> np.uint64(32)).tolist()
     result = {
-        "pairs": pairs.num_rows,
+        "rows": asked.num_rows,
         "parts": int(parts[-1]) + 1 if len(parts) else 1,
         "shards": numbers,
     }
-    return _write(store, target, {PAIRS: pairs, WANTED: wanted}, result)
-
-
-def union(tables: Iterable[pa.Table], most: int) -> pa.Table:
-    """All rows of some tables, those that are equal about once.
-
-    Two documents that are the same are proposed in every range of the key in which bands of theirs are.
-    Twice as many rows are held as differ, or as `most`.
-    """
-    found: list[pa.Table] = []
-    rows = 0
-    for table in tables:
-        found.append(table)
-        rows += table.num_rows
-        if rows > most:
-            whole = pa.concat_tables(found)
-            found = [whole.group_by(whole.column_names, use_threads=False).aggregate([])]
-            rows = found[0].num_rows
-            most = max(most, 2 * rows)
-    return pa.concat_tables(found)
+    return _write(store, target, {ASKED: asked, WANTED: wanted}, result)
 
 
 def evidence(
@@ -162,8 +137,8 @@ def evidence(
         store, manifest(store, shards)[number], np.unique(rows), DOCUMENT.names
     )
     folder = store.scratch(target)
-    known = [("part", pa.uint32()), ("doc", pa.uint64()), ("bytes", pa.int64())]
-    schema = pa.schema([*known, ("evidence", nothing(step).type)])
+    kind = nothing(step).type
+    schema = pa.schema([("part", pa.uint32()), ("doc", pa.uint64()), ("evidence", kind)])
     with pq.ParquetWriter(
         folder / EVIDENCE, schema, compression="none", use_dictionary=False
     ) as out:
@@ -173,9 +148,8 @@ def evidence(
                 [("part", "ascending"), ("doc", "ascending")]
             )
             at = pc.index_in(some["row"], value_set=pa.array(picked)).combine_chunks()
-            sizes = weights(shown).take(at)
-            for run in within(sizes.to_numpy(), GROUP_BYTES):
-                columns = [some["part"][run], some["doc"][run], sizes[run], shown.take(at[run])]
+            for run in within(weights(shown).take(at).to_numpy(), GROUP_BYTES):
+                columns = [some["part"][run], some["doc"][run], shown.take(at[run])]
                 out.write_table(pa.table(columns, schema))
     return store.commit(target, folder, {}, {})
 
@@ -202,48 +176,24 @@ def nothing(step: Barrier) -> pa.Array:
 
 
 def verify(store: Store, target: str, barrier: str, asked: str, shown: str, at: int) -> Commit:
-    """Compare the pairs of one part, no more of their evidence in memory at once than VERIFY_BYTES."""
-    here = pc.field("part") == at
-    pairs = pq.read_table(store.open(asked, PAIRS), filters=here).drop_columns(["part"])
+    """Compare the documents of one part, as their evidence comes by."""
+    rows = pq.read_table(store.open(asked, ASKED), filters=pc.field("part") == at)
     paths = [store.open(key, EVIDENCE, check=at == 0) for key in manifest(store, shown)]
     step = barrier_of(store, barrier)
-    none = pa.table({"doc": pa.array([], pa.uint64()), "evidence": nothing(step)})
-    heads = [pq.read_table(path, columns=["doc", "bytes"], filters=here) for path in paths]
-    sizes = pa.concat_tables([none.select(["doc"]), *heads], promote_options="default")
-    docs = sizes["doc"].combine_chunks()
-    bytes_of = sizes["bytes"].to_numpy() if heads else np.empty(0, np.int64)
-    both = sum(
-        bytes_of[pc.index_in(pairs[side], value_set=docs).to_numpy()] for side in ("doc", "other")
-    )
-    found = [step.verify(_with_evidence(pairs.slice(0, 0), none))]
-    for some in within(both, VERIFY_BYTES):
-        few = pairs[some]
-        wanted = np.union1d(few["doc"].to_numpy(), few["other"].to_numpy())
-        known = pa.concat_tables([none, *_shown(paths, at, wanted)])
-        found.append(step.verify(_with_evidence(few, known)))
-    return _write(store, target, {PROPOSALS: pa.concat_tables(found)})
+    found = step.verify(rows.drop_columns(["part"]), _shown(step, paths, at))
+    return _write(store, target, {PROPOSALS: found})
 
 
-def _with_evidence(pairs: pa.Table, known: pa.Table) -> pa.Table:
-    """The pairs with what both sides have to show."""
-    known = known.combine_chunks()
-    docs = known["doc"].combine_chunks()
-    for side, name in (("doc", "evidence"), ("other", "other_evidence")):
-        rows = pc.index_in(pairs[side], value_set=docs)
-        pairs = pairs.append_column(name, known["evidence"].take(rows))
-    return pairs.combine_chunks()
-
-
-def _shown(paths: list[Path], at: int, wanted: np.ndarray) -> Iterator[pa.Table]:
-    """The evidence of the wanted documents (sorted), row group by row group."""
+def _shown(step: Barrier, paths: list[Path], at: int) -> Iterator[pa.Table]:
+    """The evidence for one part, row group by row group; documents in order."""
+    yield pa.table({"doc": pa.array([], pa.uint64()), "evidence": nothing(step)})
     for path in paths:
         file = pq.ParquetFile(path)
         for group in range(file.metadata.num_row_groups):
-            head = file.read_row_group(group, columns=["part", "doc"])
-            here = (head["part"].to_numpy() == at) & np.isin(head["doc"].to_numpy(), wanted)
-            if here.any():
-                shown = file.read_row_group(group, columns=["doc", "evidence"])
-                yield shown.take(pa.array(np.flatnonzero(here)))
+            head = file.read_row_group(group, columns=["part"])
+            here = np.flatnonzero(head["part"].to_numpy() == at)
+            if len(here):
+                yield file.read_row_group(group, columns=["doc", "evidence"]).take(pa.array(here))
 
 
 def weights(column: pa.Array) -> pa.Array:
@@ -270,7 +220,8 @@ def conclude(store: Store, target: str, barrier: str, proposals: str) -> Commit:
     decision = barrier_of(store, barrier).conclude(found)
     numbers: list[int] = []
     if "kept" in decision.schema.names:
-        numbers = np.unique(decision["kept"].to_numpy() >> np.uint64(32)).tolist()
+        kept = decision["kept"].to_numpy()
+        numbers = np.unique(kept[kept < REMEMBERED] >> np.uint64(32)).tolist()
     result = {"rows": decision.num_rows, "shards": numbers}
     about = barrier_of(store, barrier).about(found, decision)
     return _write(store, target, {CONCLUSION: decision}, {**result, "about": about})
@@ -304,6 +255,9 @@ def settle(store: Store, target: str, concluded: str, named: str) -> Commit:
         known = pa.concat_tables([empty, *_each(store, named, NAMES)]).combine_chunks()
         at = pc.index_in(decision["kept"], value_set=known["doc"].combine_chunks())
         ids = known["id"].take(at)
+        if "remembered" in decision.schema.names:
+            ids = pc.coalesce(ids, decision["remembered"])
+            decision = decision.drop_columns(["remembered"])
         decision = decision.drop_columns(["kept"]).append_column("copy_of", ids)
     return _write(store, target, {DECISION: decision}, {"slices": _slices(decision)})
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from pipelines.driver import Stretch, Walk
 from pipelines.graph import Flow, Pipeline, unguarded
+from pipelines.pins import pinned
 from pipelines.plan import Input, Pass, passes
 from pipelines.runner import InProcess
 from pipelines.store import Commit, Store
@@ -28,8 +29,10 @@ class _Foresight(Walk):
         self.missing: dict[int, list[Task]] = {}
         self.first_inputs: dict[str, list[Input]] = {}
 
-    def _perform(self, tasks: list[Task], stretch: Stretch) -> Iterator[Commit]:
-        found = {task.target: self.store.find(task.target) for task in tasks}
+    def _perform(
+        self, tasks: list[Task], stretch: Stretch, *, anew: bool = False
+    ) -> Iterator[Commit]:
+        found = {task.target: None if anew else self.store.find(task.target) for task in tasks}
         missing = [task for task in tasks if found[task.target] is None]
         if missing:
             self.missing.setdefault(id(stretch), []).extend(missing)
@@ -76,6 +79,7 @@ class _Foresight(Walk):
 
 def forecast(pipeline: Pipeline, store: Store) -> Iterator[str]:
     """The plan of a pipeline, line by line."""
+    pipeline = pinned(pipeline)
     foresight = _Foresight(store, pipeline)
     outputs: dict[str, list[Input]] = {}
     yield f"{pipeline.name}: the recipe is sound; results go to {store.url}"

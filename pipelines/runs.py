@@ -11,6 +11,7 @@ from typing import Any
 
 from pipelines.driver import Stretch, Walk, Watch, silent
 from pipelines.graph import Pipeline
+from pipelines.pins import pinned
 from pipelines.plan import Pass, passes
 from pipelines.runner import InProcess, Runner
 from pipelines.store import Store, encode
@@ -93,6 +94,7 @@ def run(
     """Run a pipeline and keep a record. Raises what stopped it, after noting it in the record."""
     store = Store(store) if isinstance(store, str) else store
     runner = runner or InProcess()
+    pipeline = pinned(pipeline)
     moment = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     record = {
         "schema": 1,

@@ -23,8 +23,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipelines.homes import Home, LocalHome, ObjectHome, home_of
 from stages.errors import StoreError
+from stages.homes import Home, LocalHome, ObjectHome, home_of
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ DROPPED = pa.field("dropped", pa.string())  # the rule a row leaves by; null whi
 VALUE = pa.field("value", pa.float64())  # what the rule measured
 COPY_OF = pa.field("copy_of", pa.string())  # id of the copy that was kept
 FAULT = pa.field("fault", pa.string())  # `ErrorClass: message`; null while the row is sound
+REMEMBERED = 1 << 63  # documents numbered so and higher are of an index of earlier crawls
 
 # A field annotated so is a path whose *content* is part of the step's fingerprint.
 File: TypeAlias = Annotated[str, "file"]
@@ -70,6 +71,11 @@ class Step(ABC):  # noqa: B024 -- the kinds below hold the abstract methods
         return ()
 
     @property
+    def places(self) -> tuple[str, ...]:
+        """Fields that say where something is, not what: they are not part of the fingerprint."""
+        return ()
+
+    @property
     def resources(self) -> Resources:
         """What a worker needs to run this step."""
         return Resources()
@@ -103,15 +109,17 @@ class Barrier(Step):
        `refine(batch, proposals)` gets them read again (with `row`, their position in the shard) and
        the shard's proposals about them (`row` in place of `doc`), and returns a sketch, its `row`
        the batch's; what `decide_refined(sketches)` says then are the proposals.
-    3. If `verified`: `ask(proposals)` (central) names pairs (`doc`, `other`) that must be compared,
-       with what else `verify` and `conclude` are to know of them;
+    3. If `verified`: `ask(proposals)` (central) names documents (`doc`) that must be compared, those
+       of one `group` (int64, from 0 on) together, with what else `verify` is to know of them;
        `evidence(batch)` is taken of every document named (one row per document, in order), read
-       again from the committed shard; `verify(pairs)` gets the pairs of one partition with the
-       evidence of both sides (columns `evidence`, `other_evidence`) and returns proposals again.
+       again from the committed shard; `verify(asked, shown)` gets the rows of some whole groups and
+       the evidence of their documents (tables with `doc` and `evidence`, each document once), and
+       returns proposals again.
     4. `conclude(proposals)` (central, small) returns the decision: a table with `doc` (the rows it
        is about) and whatever `__call__` needs; a column `kept` (uint64 doc) is translated by the
        engine into the id of that document, as the string column `copy_of`. Schema metadata of the
-       decision reaches every shard.
+       decision reaches every shard. Of a document that an index holds (REMEMBERED and up) there is no
+       evidence to be taken, and the column `remembered` names it where it is `kept`.
     5. `__call__(batch, decision)` rides at the start of the pass after, with the shard's own slice
        of the decision: its rows carry `row` (uint32, position in the shard) instead of `doc`. The
        batch carries `row` too.
@@ -150,15 +158,15 @@ class Barrier(Step):
         raise TypeError(f"{type(self).__name__} does not refine")
 
     def ask(self, proposals: pa.Table) -> pa.Table:  # noqa: ARG002
-        """The pairs (`doc`, `other`: uint64) to compare, each once."""
+        """The documents (`doc`: uint64) to compare, those of a `group` (int64) with each other."""
         raise TypeError(f"{type(self).__name__} does not verify")
 
     def evidence(self, batch: Batch) -> pa.Array:  # noqa: ARG002
         """What `verify` compares: one value per row of a batch of documents."""
         raise TypeError(f"{type(self).__name__} does not verify")
 
-    def verify(self, pairs: pa.Table) -> pa.Table:  # noqa: ARG002
-        """The proposals that hold, from pairs with the evidence of both sides."""
+    def verify(self, asked: pa.Table, shown: Iterable[pa.Table]) -> pa.Table:  # noqa: ARG002
+        """The proposals that hold, from the rows asked for and the evidence of their documents."""
         raise TypeError(f"{type(self).__name__} does not verify")
 
     @abstractmethod
@@ -217,6 +225,10 @@ class Job(Step):
     @property
     def needs(self) -> tuple[str, ...]:
         return ()
+
+    def stands(self) -> bool:
+        """Whether what it did outside of the store is still there; if not, it is done again."""
+        return True
 
     @abstractmethod
     def run(self, inputs: Mapping[str, Sequence[Path]], output: Path, work: Path) -> dict[str, Any]:

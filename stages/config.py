@@ -189,11 +189,12 @@ def fingerprint(step: Step, *before: str, without: tuple[str, ...] = ()) -> str:
     """A name for what this step does, after whatever came before it.
 
     Covers its fields (but those in `without`), its version and the content of the files it names,
-    but no place: a model that was moved is the same model.
+    but no place (`Step.places`): a model that was moved is the same model.
     """
     ((name, values),) = dump_step(step).items()
     contents = {field: digest_of(path) for field, path in files_of(step).items()}
-    shape = {k: v for k, v in {**values, **contents}.items() if k not in without}
+    left_out = (*without, *step.places)
+    shape = {k: v for k, v in {**values, **contents}.items() if k not in left_out}
     body = [name, shape, step.version, *before]
     return digest(json.dumps(body, sort_keys=True, allow_nan=False))
 

@@ -3,6 +3,7 @@
 from stages.dedup.centroids import NearestCluster, TrainClusters
 from stages.dedup.exact import ExactDedup
 from stages.dedup.minhash import MinHashDedup
+from stages.dedup.remember import Remember
 from stages.dedup.semantic import SemanticDedup
 from stages.dedup.spans import RepeatedSpans, SpanDedup
 from stages.dedup.substring import SubstringDedup
@@ -11,6 +12,7 @@ __all__ = [
     "ExactDedup",
     "MinHashDedup",
     "NearestCluster",
+    "Remember",
     "RepeatedSpans",
     "SemanticDedup",
     "SpanDedup",

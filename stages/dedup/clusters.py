@@ -1,65 +1,22 @@
-"""Documents joined by pairs: clusters of them, and who stays. Documents are uint64 numbers.
+"""Documents joined by buckets: the sets of them that must be judged together, and who of one stays.
 
-A pair has its better document, the one that would stay, as `other`. Better is who has the lower
-`rank` (see `stages.dedup.keep`), of equals who comes first; without ranks, who comes first.
+A document is compared with the LEADERS first documents of each of its buckets, and leaves if one of
+them is alike. What a bucket holds are documents that stay: one that comes by puts itself into its
+buckets or, if it leaves, the one that it leaves for. So whether a document leaves depends on those
+before it alone, and what is to be known of these is what the buckets hold.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from numba import njit
 
-from stages.dedup.keep import RANK
 from stages.kernels.hashing import Hashes
+from stages.kernels.minhash import alike
+
+LEADERS = 8  # documents that a bucket holds, all of whom its others are compared with
 
 Places = npt.NDArray[np.int64]
-OTHER_RANK = RANK.with_name("other_rank")
-
-
-@dataclass(frozen=True)
-class Standing:
-    """The documents that pairs name, best first, and the pairs as places among them.
-
-    `left[i] > right[i]`, in order of left, then right; `pairs[i]` is the pair's row in the table.
-    """
-
-    members: Hashes
-    ranks: Hashes | None
-    left: Places
-    right: Places
-    pairs: Places
-
-
-def standing(table: pa.Table) -> Standing:
-    """Who is named by pairs (columns `doc`, `other` and, if documents are ranked, `rank`, `other_rank`)."""
-    doc, other = table["doc"].to_numpy(), table["other"].to_numpy()
-    ranks = None
-    if RANK.name in table.column_names:
-        members, at = np.unique(np.concatenate([doc, other]), return_index=True)
-        both = [table[name].to_numpy() for name in (RANK.name, OTHER_RANK.name)]
-        ranks = np.concatenate(both)[at]
-        order = np.lexsort((members, ranks))
-        place = np.empty_like(order)
-        place[order] = np.arange(len(order))
-        left, right = (place[np.searchsorted(members, side)] for side in (doc, other))
-        members, ranks = members[order], ranks[order]
-    else:
-        members = distinct(np.concatenate([doc, other]))
-        left, right = (np.searchsorted(members, side) for side in (doc, other))
-    pairs = np.lexsort((right, left))
-    return Standing(members, ranks, left[pairs], right[pairs], pairs)
-
-
-def distinct_pairs(table: pa.Table) -> pa.Table:
-    """Each pair of documents once, sorted by doc, then other."""
-    doc, other = table["doc"].to_numpy(), table["other"].to_numpy()
-    order = np.lexsort((other, doc))
-    doc, other = doc[order], other[order]
-    new = np.ones(len(doc), bool)
-    new[1:] = (doc[1:] != doc[:-1]) | (other[1:] != other[:-1])
-    return table.take(pa.array(order[new]))
+Floats = npt.NDArray[np.float64]
 
 
 def distinct(documents: Hashes) -> Hashes:
@@ -92,17 +49,66 @@ def union_find(left: Places, right: Places, count: int) -> Places:
 
 
 @njit(cache=True)
-def settle(left: Places, right: Places, value: npt.NDArray[np.float64], count: int) -> Places:
-    """For each node, the pair it leaves by, or -1 if it stays.
+def settle(
+    starts: Places,
+    buckets: Places,
+    held: Places,
+    many: Places,
+    sets: tuple[Places, Places, Hashes],
+    similarity: float,
+    contained: bool,
+) -> tuple[Places, Places, Floats, npt.NDArray[np.bool_]]:
+    """Compare documents with what their buckets hold: pairs (document, other, value, leaves).
 
-    Pairs are sorted by left, then right, and left > right: a node leaves only if one of its pairs is
-    with a node that stays; of several, by the most similar, and of those the first.
+    The documents that were there before come first; of the others the i-th, best first, is in
+    `buckets[starts[i]:starts[i + 1]]`. Bucket b holds `held[b, :many[b]]`, and is filled on the way.
+    `sets`: where the set of each document begins and ends among the hashes, and these. A document
+    leaves for the most similar, of equals for the first: one of its pairs says so.
     """
-    leaves = np.full(count, -1)
-    for pair in range(len(left)):
-        if leaves[right[pair]] >= 0:
-            continue
-        best = leaves[left[pair]]
-        if best < 0 or value[pair] > value[best]:
-            leaves[left[pair]] = pair
-    return leaves
+    begins, ends, hashes = sets
+    before = len(begins) - (len(starts) - 1)
+    seen = np.full(len(begins), -1)
+    size = 1024
+    docs, others = np.empty(size, np.int64), np.empty(size, np.int64)
+    values, leaves = np.empty(size), np.zeros(size, np.bool_)
+    end = 0
+    for at in range(len(starts) - 1):
+        doc, best = before + at, -1
+        for bucket in buckets[starts[at] : starts[at + 1]]:
+            for place in range(many[bucket]):
+                other = held[bucket, place]
+                if seen[other] == doc:
+                    continue
+                seen[other] = doc
+                if end == size:
+                    size *= 2
+                    docs, others = _longer(docs, size), _longer(others, size)
+                    values, leaves = _longer(values, size), _longer(leaves, size)
+                found = alike(hashes, begins[doc], ends[doc], begins[other], ends[other], contained)
+                docs[end], others[end], values[end], leaves[end] = doc, other, found, False
+                if found >= similarity and (
+                    best < 0
+                    or found > values[best]
+                    or (found == values[best] and other < others[best])
+                ):
+                    best = end
+                end += 1
+        stays = doc
+        if best >= 0:
+            leaves[best] = True
+            stays = others[best]
+        for bucket in buckets[starts[at] : starts[at + 1]]:
+            there = False
+            for place in range(many[bucket]):
+                there |= held[bucket, place] == stays
+            if not there and many[bucket] < LEADERS:
+                held[bucket, many[bucket]] = stays
+                many[bucket] += 1
+    return docs[:end], others[:end], values[:end], leaves[:end]
+
+
+@njit(cache=True)
+def _longer(column, size):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 -- of three types
+    out = np.empty(size, column.dtype)
+    out[: len(column)] = column
+    return out

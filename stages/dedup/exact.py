@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stages.base import Batch, drop
-from stages.dedup.keep import RANK, Copies
+from stages.base import REMEMBERED, Batch, drop
+from stages.dedup.keep import RANK, Remembering
 from stages.dedup.summary import clusters
 from stages.errors import SpecError
 from stages.kernels.hashing import hash64
@@ -16,7 +16,7 @@ from stages.kernels.urls import canonical
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExactDedup(Copies):
+class ExactDedup(Remembering):
     """Keep one document (`keep` says which) of every text, URL or id.
 
     They are compared by 128 bits, two XXH64 of different seeds: among 10^10 different texts the
@@ -33,6 +33,14 @@ class ExactDedup(Copies):
         for name in ("ignore_case", "ignore_space"):
             if self.by != "text" and getattr(self, name):
                 raise SpecError(f"{name}: is about texts; leave it out with `by: {self.by}`")
+
+    @property
+    def table(self) -> str:
+        return f"exact-{self.by}"
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        return {"ignore_case": self.ignore_case, "ignore_space": self.ignore_space}
 
     def sketch(self, batch: Batch) -> pa.Table:
         """One row per document: `key` and `check` are the halves of the hash of what is compared."""
@@ -59,12 +67,21 @@ class ExactDedup(Copies):
         """All but the best of each text, as (`doc`, `kept`)."""
         names = [name for name in ("doc", RANK.name) if name in sketches.column_names]
         key, check, doc, *ranks = (sketches[name].to_numpy() for name in ("key", "check", *names))
-        order = np.lexsort((doc, *ranks, check, key))
+        if self.pinned:  # what is in the index comes before all others
+            keys = np.unique(key)
+            known = self.view.lookup(self.table, keys)
+            key = np.concatenate([keys[known["at"].to_numpy()], key])
+            check = np.concatenate([known["check"].to_numpy(), check])
+            doc = np.concatenate([known["doc"].to_numpy(), doc])
+            ranks = [np.concatenate([np.zeros(len(known), np.uint64), rank]) for rank in ranks]
+        order = np.lexsort((doc, *ranks, doc < REMEMBERED, check, key))
         key, check, doc = key[order], check[order], doc[order]
         best = np.ones(len(doc), bool)
         best[1:] = (key[1:] != key[:-1]) | (check[1:] != check[:-1])
         kept = doc[best][np.cumsum(best) - 1] if len(doc) else doc
-        return pa.table({"doc": doc[~best], "kept": kept[~best]})
+        leaves = ~best & (doc < REMEMBERED)
+        doc, kept = doc[leaves], kept[leaves]
+        return pa.table({"doc": doc, "kept": kept, **self.remembered(kept)})
 
     def conclude(self, proposals: pa.Table) -> pa.Table:
         """The proposals, in order of document: each document has at most one."""

@@ -1,12 +1,16 @@
 """Which of several copies stays: the first, the latest, or the best by a number that a column holds."""
 
-from abc import ABC
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from stages.base import Barrier, Batch
+from stages.base import REMEMBERED, Barrier, Batch
+from stages.dedup.index import View
 from stages.errors import DataError, SpecError
 from stages.kernels.hashing import Hashes
 from stages.measure import MEASURES
@@ -51,6 +55,63 @@ class Copies(Barrier, ABC):
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("s"), safe=False).cast(pa.int64())
         return {RANK.name: descending(column)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remembering(Copies, ABC):
+    """A barrier that also drops copies of what earlier crawls kept: what an index at `against` holds.
+
+    What is in the index stays, whatever `keep` says of the documents of this crawl.
+    """
+
+    against: str | None = None  # folder or URL of an index (see `Remember`); with @7, its version 7
+    pinned: tuple[str, ...] = ()  # digests of the crawls in it to compare with; a run fills it in
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        return ("against", "pinned")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        return ("against",)
+
+    @property
+    @abstractmethod
+    def table(self) -> str:
+        """The table of an index that holds its keys."""
+
+    @property
+    @abstractmethod
+    def terms(self) -> dict[str, Any]:
+        """The fields that must be those of all who use the table."""
+
+    @cached_property
+    def view(self) -> View:
+        """The crawls of the index that it compares with."""
+        url, version = address(self.against or "")
+        return View(url, version or 0, self.pinned)
+
+    def forecast(self) -> Iterator[str]:
+        """What of the index is compared with."""
+        if self.against:
+            documents = sum(crawl.documents for crawl in self.view.crawls)
+            yield f"against {self.against}: {len(self.pinned)} crawls, {documents:,} documents"
+
+    def remembered(self, kept: Hashes) -> dict[str, pa.Array]:
+        """The column `remembered` of a decision: names of documents of the index; nothing without one."""
+        if not self.pinned:
+            return {}
+        old = kept >= REMEMBERED
+        docs = np.unique(kept[old])
+        names = self.view.names(docs)
+        at = pa.array(np.searchsorted(docs, kept), mask=~old)
+        return {"remembered": pa.array([names[doc] for doc in docs.tolist()], pa.string()).take(at)}
+
+
+def address(against: str) -> tuple[str, int | None]:
+    """The place of an index, and the version asked for."""
+    url, _, version = against.rpartition("@")
+    return (url, int(version)) if url and version.isdecimal() else (against, None)
 
 
 def descending(column: pa.Array) -> Hashes:

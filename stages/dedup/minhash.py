@@ -5,7 +5,8 @@ defaults (14 bands of 8 rows over 5-word shingles) are FineWeb's, but nothing is
 of a signature, and nothing through a chain of neighbours.
 """
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -14,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stages.base import Batch, drop
+from stages.base import REMEMBERED, Batch, drop
 from stages.dedup import bands
-from stages.dedup.clusters import OTHER_RANK, distinct_pairs, settle, standing, union_find
+from stages.dedup.clusters import LEADERS, Places, distinct, settle, union_find
 from stages.dedup.exact import chosen
-from stages.dedup.keep import RANK, Copies
+from stages.dedup.keep import RANK, Remembering
 from stages.dedup.summary import BINS, summary
 from stages.errors import SpecError
 from stages.kernels.characters import table
@@ -30,16 +31,12 @@ from stages.kernels.minhash import (
     letters,
     permutations,
     signatures,
-    similarities,
 )
 from stages.measure import WORD_HASHES, Measure
 
-LEADERS = 8  # of a bucket are compared with all of it
-SMALL = 16  # in a component of so many documents or fewer, every pair is compared
-
 
 @dataclass(frozen=True, kw_only=True)
-class MinHashDedup(Copies):
+class MinHashDedup(Remembering):
     """Drop documents that are nearly the same as a better one that is kept (`keep` says which).
 
     Two documents become a candidate pair if all rows of one band of their signatures agree; a
@@ -54,11 +51,13 @@ class MinHashDedup(Copies):
     plan` prints. With `bands` and `rows` null they are derived from `similarity`. `containment` is the
     share of the shingles of the copy that leaves that are in the one kept; pairs are found alike.
 
-    However many pages are alike, no document is compared with more than nine others per band, the best
-    of its component, and all others of a component of up to 16. In a crowd of thousands of pages that
-    are only partly copies of each other a few in a hundred stay beside one that is like them.
+    However many pages are alike, a document is compared with no more than eight others per band: with
+    those that were the first to stay of all that came by, best first, or in the place of one that came by.
+    In a crowd of thousands of pages that are only partly copies of each other a few in a hundred stay
+    beside one that is like them.
     """
 
+    version = 2
     verified = True
 
     bands: int | None = 14  # of a signature; more find pairs less alike
@@ -72,7 +71,7 @@ class MinHashDedup(Copies):
 
     @property
     def late(self) -> tuple[str, ...]:
-        return ("compare",) if self.bands is None else ("similarity", "compare")
+        return (*super().late, "compare", *(() if self.bands is None else ("similarity",)))
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -92,6 +91,16 @@ class MinHashDedup(Copies):
         if not 0 <= self.seed < 1 << 32:
             raise SpecError(f"seed: expected 0 to {(1 << 32) - 1}, got {self.seed}")
 
+    @property
+    def table(self) -> str:
+        return "near"
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        bands, rows = self.shape
+        shingles = {"words": self.words, "characters": self.characters}
+        return {"bands": bands, "rows": rows, **shingles, "seed": self.seed}
+
     @cached_property
     def shape(self) -> tuple[int, int]:
         """Bands, and rows of each."""
@@ -105,6 +114,7 @@ class MinHashDedup(Copies):
 
     def forecast(self) -> Iterator[str]:
         """The S-curve."""
+        yield from super().forecast()
         count, rows = self.shape
         derived = f", derived from similarity {self.similarity:g}" if self.bands is None else ""
         yield f"{count} bands of {rows} rows{derived}; share of pairs found, by their similarity:"
@@ -143,43 +153,43 @@ class MinHashDedup(Copies):
         return pa.table({"key": keys.ravel(), "row": rows, **repeated})
 
     def decide(self, sketches: pa.Table) -> pa.Table:
-        """In each bucket, each document with the one before it and with the LEADERS best ones."""
-        names = [name for name in ("doc", RANK.name) if name in sketches.column_names]
-        key, *columns = (sketches[name].to_numpy() for name in ("key", *names))
-        order = np.lexsort((*columns, key))
-        key, columns = key[order], [column[order] for column in columns]
-        starts = np.ones(len(key), bool)
-        starts[1:] = key[1:] != key[:-1]
-        first = np.flatnonzero(starts)[np.cumsum(starts) - 1] if len(key) else starts.astype(int)
-        after = np.arange(len(key)) - first
-        lefts, rights = [np.flatnonzero(after)], [np.flatnonzero(after) - 1]
-        for leader in range(LEADERS):
-            behind = np.flatnonzero(after > leader + 1)  # the next one has it as its neighbour
-            lefts.append(behind)
-            rights.append(first[behind] + leader)
-        left, right = np.concatenate(lefts), np.concatenate(rights)
-        return pairs_table(*columns, left=left, right=right)
+        """Who shares a bucket (`key`) with others, or with documents of the index: these too."""
+        order = np.argsort(sketches["key"].to_numpy(), kind="stable")
+        key = sketches["key"].to_numpy()[order]
+        same = key[1:] == key[:-1]
+        shared = np.zeros(len(key), bool)
+        shared[1:] |= same
+        shared[:-1] |= same
+        found = []
+        if self.pinned:
+            keys = np.unique(key)
+            known = self.view.lookup(self.table, keys)
+            holds = keys[known["at"].to_numpy()]
+            shared |= np.isin(key, holds)
+            first = np.arange(len(holds)) - np.searchsorted(holds, holds) < LEADERS
+            columns = {"key": holds[first], "doc": known["doc"].to_numpy()[first]}
+            if RANK.name in sketches.column_names:
+                columns[RANK.name] = np.zeros(first.sum(), np.uint64)
+            found.append(pa.table(columns).select(sketches.column_names))
+        found.append(sketches.take(pa.array(order[shared])))
+        return pa.concat_tables(found)
 
     def ask(self, proposals: pa.Table) -> pa.Table:
-        """The proposals, each member with the best of its component, all pairs of small ones."""
-        proposals = distinct_pairs(proposals)
-        stand = standing(proposals)
-        best = union_find(stand.left, stand.right, len(stand.members))
-        order = np.argsort(best, kind="stable")
-        members, best = order, best[order]
-        lefts, rights = [members[members > best]], [best[members > best]]
-        size = np.unique(best, return_counts=True)[1]
-        small = np.repeat(size <= SMALL, size)
-        for lag in range(1, min(SMALL, len(members))):
-            together = small[lag:] & (best[lag:] == best[:-lag])
-            lefts.append(members[lag:][together])
-            rights.append(members[:-lag][together])
-        more = pairs_table(
-            *((stand.members,) if stand.ranks is None else (stand.members, stand.ranks)),
-            left=np.concatenate(lefts),
-            right=np.concatenate(rights),
-        )
-        return distinct_pairs(pa.concat_tables([proposals, more]))
+        """The same rows, those that hang together by common buckets in a `group`."""
+        order = np.argsort(proposals["key"].to_numpy(), kind="stable")
+        proposals = proposals.take(pa.array(order))
+        key, doc = proposals["key"].to_numpy(), proposals["doc"].to_numpy()
+        ours = np.flatnonzero(doc < REMEMBERED)
+        members = distinct(doc[ours])  # a copy
+        place = np.searchsorted(members, doc[ours])
+        same = np.flatnonzero(key[ours][1:] == key[ours][:-1])
+        left, right = place[same + 1], place[same]
+        edges = np.argsort(
+            left, kind="stable"
+        )  # left came later: sketches are in order of document
+        group = union_find(left[edges], right[edges], len(members))[place]
+        every = group[np.searchsorted(key[ours], key)] if len(key) else group
+        return proposals.append_column("group", pa.array(every, pa.int64()))
 
     def evidence(self, batch: Batch) -> pa.Array:
         """The set of shingles of each document: their hashes, sorted (large_list<uint64>)."""
@@ -189,32 +199,45 @@ class MinHashDedup(Copies):
         offsets, shingles = distinct_shingles(*self._hashes(batch), size)
         return pa.LargeListArray.from_arrays(offsets, shingles)
 
-    def verify(self, pairs: pa.Table) -> pa.Table:
-        """The pairs with their true similarity as `value`, those not alike too: reports count them."""
-        found = similarities(
-            *list_buffers(pairs["evidence"]),
-            *list_buffers(pairs["other_evidence"]),
-            self.compare == "containment",
+    def verify(self, asked: pa.Table, shown: Iterable[pa.Table]) -> pa.Table:
+        """All pairs (`doc`, `other`) that were compared, with their similarity as `value`.
+
+        One of the pairs of a document that `leaves` says so: the document leaves for the other.
+        """
+        key, doc = asked["key"].to_numpy(), asked["doc"].to_numpy()
+        rank = np.zeros(len(doc), np.uint64)
+        if RANK.name in asked.column_names:
+            rank = asked[RANK.name].to_numpy()
+        order = np.lexsort((doc, rank, doc < REMEMBERED))
+        key, doc = key[order], doc[order]
+        starts = np.flatnonzero(np.diff(doc, prepend=~doc[:1]))
+        nodes, old = doc[starts], int((doc[starts] >= REMEMBERED).sum())
+        node = np.repeat(np.arange(len(nodes)), np.diff([*starts, len(doc)]))
+        keys, bucket = np.unique(key, return_inverse=True)
+        before = int(starts[old]) if old < len(starts) else len(doc)
+        known = np.argsort(bucket[:before], kind="stable")  # of the index, in order of document
+        full = bucket[known]
+        held, many = (
+            np.zeros((len(keys), LEADERS), np.int64),
+            np.bincount(full, minlength=len(keys)),
         )
-        pairs = pairs.drop_columns(["evidence", "other_evidence"])
-        return pairs.append_column("value", pa.array(found))
+        held[full, np.arange(before) - np.searchsorted(full, full)] = node[known]
+        remembered = self.view.shingles(nodes[:old]) if old else iter(())
+        with tempfile.TemporaryFile() as file:
+            sets = spooled(nodes, (*remembered, *shown), file)
+            left, right, value, leaves = settle(
+                np.array([*starts[old:], len(doc)]) - before, bucket[before:], held, many, sets,
+                self.similarity, self.compare == "containment",
+            )  # fmt: skip
+        other = nodes[right]
+        found = {"doc": nodes[left], "other": other, "value": value, "leaves": leaves}
+        kept = np.where(leaves, other, np.uint64(0))
+        return pa.table(found | self.remembered(kept))
 
     def conclude(self, proposals: pa.Table) -> pa.Table:
-        """Who leaves, in order of document: those with a verified pair with one that stays.
-
-        `kept` is the most similar of those that stay, of equals the best; `value` how similar.
-        """
-        alike = proposals.filter(pc.greater_equal(proposals["value"], self.similarity))
-        stand = standing(alike)
-        value = alike["value"].to_numpy()[stand.pairs]
-        pair = settle(stand.left, stand.right, value, len(stand.members))
-        left = np.flatnonzero(pair >= 0)
-        found = {
-            "doc": stand.members[left],
-            "kept": stand.members[stand.right[pair[left]]],
-            "value": value[pair[left]],
-        }
-        return pa.table(found).sort_by("doc")
+        """Who leaves, in order of document: `kept` is the document it leaves for, `value` how similar."""
+        found = proposals.filter(proposals["leaves"]).drop_columns(["leaves"]).sort_by("doc")
+        return found.rename_columns({"other": "kept"})
 
     def about(self, proposals: pa.Table, decision: pa.Table) -> dict[str, Any]:
         """Clusters, and pairs found by similarity against those that the S-curve lets expect."""
@@ -229,14 +252,25 @@ class MinHashDedup(Copies):
         return drop(batch, reasons, values=chosen(batch, decision, "value"), copies=copy_of)
 
 
-def pairs_table(
-    docs: Hashes, ranks: Hashes | None = None, *, left: Offsets, right: Offsets
-) -> pa.Table:
-    """The distinct pairs of some documents, the worse one of each as `doc`, with their ranks if any."""
-    columns = {"doc": docs[left], "other": docs[right]}
-    if ranks is not None:
-        columns |= {RANK.name: ranks[left], OTHER_RANK.name: ranks[right]}
-    return distinct_pairs(pa.table(columns))
+def spooled(
+    documents: Hashes, shown: Iterable[pa.Table], file: Any
+) -> tuple[Places, Places, Hashes]:
+    """Where the set of each document begins and ends among the hashes, and these: mapped from a file.
+
+    They may be more than fit into memory: of a crowd, which must be judged as a whole.
+    """
+    begins = np.zeros(len(documents), np.int64)
+    ends = np.zeros(len(documents), np.int64)
+    order, end = np.argsort(documents), 0
+    for some in shown:
+        offsets, values = list_buffers(some["evidence"])
+        at = order[np.searchsorted(documents, some["doc"].to_numpy(), sorter=order)]
+        begins[at], ends[at] = offsets[:-1] - offsets[:1] + end, offsets[1:] - offsets[:1] + end
+        file.write(values[offsets[0] : offsets[-1]].tobytes())
+        end += int(offsets[-1] - offsets[0])
+    file.flush()
+    hashes = np.memmap(file, np.uint64, "r+", shape=(end,)) if end else np.zeros(0, np.uint64)
+    return begins, ends, np.asarray(hashes)
 
 
 def list_buffers(column: pa.Array | pa.ChunkedArray) -> tuple[Offsets, Hashes]:

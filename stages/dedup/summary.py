@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from stages.dedup.clusters import standing, union_find
+from stages.base import REMEMBERED
+from stages.dedup.clusters import distinct, union_find
 from stages.kernels.hashing import Hashes
 
 LARGEST, MEMBERS = 8, 3  # clusters named, and copies of each
@@ -16,7 +17,8 @@ def clusters(decision: pa.Table) -> dict[str, Any]:
     """How many clusters there are of each size (a power of two and up), and the largest.
 
     A cluster is a document that stays with the copies that leave for it; `copies` are [doc, value],
-    the least alike first, of equals the first; value is null where none was measured.
+    the least alike first, of equals the first; value is null where none was measured. `remembered` is
+    how many leave for a document of the index: these have no text here, and are not among the largest.
     """
     doc, kept = decision["doc"].to_numpy(), decision["kept"].to_numpy()
     value = np.full(len(doc), np.nan)
@@ -25,9 +27,11 @@ def clusters(decision: pa.Table) -> dict[str, Any]:
     order = np.lexsort((doc, value, kept))
     heads, starts, counts = np.unique(kept[order], return_index=True, return_counts=True)
     sizes = counts + 1
-    largest = np.lexsort((heads, -sizes))[:LARGEST]
+    ours = np.flatnonzero(heads < REMEMBERED)
+    largest = ours[np.lexsort((heads[ours], -sizes[ours]))[:LARGEST]]
     return {
         "copies": len(doc),
+        "remembered": int((kept >= REMEMBERED).sum()),
         "sizes": _by_power(sizes),
         "largest": [
             {
@@ -49,13 +53,15 @@ def summary(proposals: pa.Table, decision: pa.Table, similarity: float) -> dict[
     `candidates` is the number of components of candidates by their size, `giant` the size of the
     largest and how many of it leave: many candidates and few copies tell of boilerplate.
     """
-    stand = standing(proposals)
-    best = union_find(stand.left, stand.right, len(stand.members))
+    pairs = [proposals[side].to_numpy() for side in ("doc", "other")]
+    members = distinct(np.concatenate(pairs))
+    left, right = (np.searchsorted(members, side) for side in pairs)
+    best = union_find(left, right, len(members))
     sizes = np.bincount(best, minlength=len(best))
     value = proposals["value"].to_numpy()
     counts = np.bincount((value * BINS).astype(np.int64).clip(0, BINS - 1), minlength=BINS)
     giant = int(np.argmax(sizes)) if len(sizes) else 0
-    inside: Hashes = stand.members[best == giant]
+    inside: Hashes = members[best == giant]
     return {
         **clusters(decision),
         "compared": proposals.num_rows,

@@ -39,6 +39,7 @@ EXAMPLES: dict[str, Callable[[Path], Values]] = {
     "stages.dedup.centroids.NearestCluster": lambda home: {
         "centroids": str(home / "centroids.npy")
     },
+    "stages.dedup.remember.Remember": lambda home: {"index": str(home / "index"), "crawl": "C"},
     "stages.embedding.Embed": lambda home: {"model": str(transformer(home / "transformer"))},
     "stages.embedding.EmbeddingClassifier": lambda home: {
         "model": str(transformer(home / "transformer")),

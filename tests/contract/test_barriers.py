@@ -134,16 +134,21 @@ def slice_of(table: pa.Table, number: int) -> pa.Table:
 def verify(
     step: Barrier, proposals: list[pa.Table], known: dict[int, Batch], size: int
 ) -> list[pa.Table]:
-    pairs = step.ask(pa.concat_tables(proposals))
-    pairs = pairs.sort_by([("doc", "ascending"), ("other", "ascending")])
+    asked = step.ask(pa.concat_tables(proposals))
+    asked = asked.sort_by([("group", "ascending"), ("doc", "ascending")])
+    groups = np.unique(asked["group"].to_numpy())
+    empty = pa.array([], pa.uint64())
+    none = [pa.table({"doc": empty, "evidence": step.evidence(one.slice(0, 0))})
+            for one in list(known.values())[:1]]  # fmt: skip
     found = []
-    for start in range(0, max(pairs.num_rows, 1), size):  # at least one round, if of no pair
-        some = pairs.slice(start, size)
-        for side, name in (("doc", "evidence"), ("other", "other_evidence")):
-            shown = [step.evidence(known[doc]) for doc in some[side].to_pylist()]
-            empty = step.evidence(next(iter(known.values())).slice(0, 0)) if known else pa.array([])
-            some = some.append_column(name, pa.chunked_array([*shown, empty]))
-        found.append(step.verify(some.combine_chunks()))
+    for start in range(0, max(len(groups), 1), size):  # at least one round, if of no group
+        here = np.isin(asked["group"].to_numpy(), groups[start : start + size])
+        some = asked.filter(pa.array(here)).drop_columns(["group"])
+        shown = [
+            pa.table({"doc": pa.array([doc], pa.uint64()), "evidence": step.evidence(known[doc])})
+            for doc in np.unique(some["doc"].to_numpy()).tolist()
+        ]
+        found.append(step.verify(some, [*none, *shown]))
     return found
 
 

@@ -24,16 +24,6 @@ def test_runs_hold_no_more_than_they_may_and_lose_no_row(sizes, most):
         assert sum(sizes[some.start : after.start + 1]) > most
 
 
-@given(st.lists(st.lists(st.integers(0, 9), max_size=6), min_size=1), st.integers(1, 12))
-def test_a_union_holds_what_differs_and_no_more_than_twice_of_it(rows, most):
-    columns = [pa.array(some, pa.uint64()) for some in rows]
-    found = exchange.union((pa.table({"doc": c, "other": c}) for c in columns), most)
-    differ = {value for some in rows for value in some}
-    assert set(found["doc"].to_pylist()) == differ
-    assert found["doc"].to_pylist() == found["other"].to_pylist()
-    assert found.num_rows <= max(most, 2 * len(differ))
-
-
 def tables(done, name):
     """A table of every result of a run that has it."""
     keys = [key for stretch in done.record["stretches"] for key in stretch["barrier_keys"]]
@@ -47,8 +37,6 @@ def tables(done, name):
 @pytest.mark.parametrize("most", [1, 1_500])
 def test_evidence_in_small_pieces_proves_the_same(corpus, tmp_path, monkeypatch, most):
     whole = run(pipeline(corpus), str(tmp_path / "whole"))
-    monkeypatch.setattr(exchange, "VERIFY_BYTES", most)
-    monkeypatch.setattr(exchange, "UNION_ROWS", most)
     monkeypatch.setattr(exchange, "GROUP_BYTES", 1)
     monkeypatch.setattr(exchange, "WINDOW_BYTES", most)
     pieces = run(pipeline(corpus), str(tmp_path / "pieces"))

@@ -7,9 +7,9 @@ from threading import Thread
 
 import pytest
 
-from pipelines.homes import LocalHome, ObjectHome
 from pipelines.store import Store
 from stages.errors import StoreError
+from stages.homes import LocalHome, ObjectHome
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -47,6 +47,12 @@ def test_put_consumes_the_file_and_can_be_repeated(home, tmp_path):
     assert list(home.list("d")) == ["d/file"]
     home.delete("d/file")
     assert home.find("d/file") is None
+
+
+def test_a_file_is_as_old_as_its_last_put(home, tmp_path):
+    (tmp_path / "file").write_bytes(b"data")
+    home.put("old/file", tmp_path / "file")
+    assert -5 < home.age("old/file") < 60
 
 
 @pytest.fixture

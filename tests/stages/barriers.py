@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from stages.base import DOCUMENT, part
+from stages.base import DOCUMENT, REMEMBERED, part
 from stages.measure import Measure
 
 
@@ -87,23 +87,23 @@ def _refined(barrier, parts, proposals, partitions):
 
 
 def _verified(barrier, parts, proposals, partitions):
-    pairs = barrier.ask(proposals)
-    named = np.unique(np.concatenate([pairs["doc"].to_numpy(), pairs["other"].to_numpy()]))
-    evidence = {}
-    for shard, whole in enumerate(parts):
-        rows = named[named >> np.uint64(32) == shard] & np.uint64(0xFFFFFFFF)
-        found = barrier.evidence(whole.select(DOCUMENT.names).take(pa.array(rows)))
-        assert len(found) == len(rows)
-        evidence.update({(shard << 32) + int(row): at for row, at in zip(rows, found, strict=True)})
-        kind = found.type
+    asked = barrier.ask(proposals).sort_by([("group", "ascending"), ("doc", "ascending")])
     rounds = []
     for at in range(partitions):
-        some = pairs.filter(pa.array(pairs["doc"].to_numpy() % partitions == at))
-        for name, side in (("evidence", "doc"), ("other_evidence", "other")):
-            column = pa.array([evidence[doc].as_py() for doc in some[side].to_pylist()], kind)
-            some = some.append_column(name, column)
-        rounds.append(barrier.verify(some))
+        some = asked.filter(pa.array(asked["group"].to_numpy() % partitions == at))
+        shown = evidence(barrier, parts, some["doc"].to_numpy())
+        rounds.append(barrier.verify(some.drop_columns("group"), shown))
     return pa.concat_tables(rounds)
+
+
+def evidence(barrier, parts, docs):
+    """What some documents have to show, shard by shard."""
+    for shard, whole in enumerate(parts):
+        named = np.unique(docs[docs >> np.uint64(32) == shard])
+        rows = pa.array(named & np.uint64(0xFFFFFFFF))
+        found = barrier.evidence(whole.select(DOCUMENT.names).take(rows))
+        assert len(found) == len(rows)
+        yield pa.table({"doc": named, "evidence": found})
 
 
 def _slice(decision, shard, parts):
@@ -112,6 +112,13 @@ def _slice(decision, shard, parts):
     row = pc.bit_wise_and(here["doc"], pa.scalar(0xFFFFFFFF, pa.uint64())).cast(pa.uint32())
     out = here.drop_columns("doc").append_column("row", row)
     if "kept" in out.column_names:
-        ids = [parts[doc >> 32]["id"][doc & 0xFFFFFFFF].as_py() for doc in here["kept"].to_pylist()]
+        ids = [
+            parts[doc >> 32]["id"][doc & 0xFFFFFFFF].as_py() if doc < REMEMBERED else None
+            for doc in here["kept"].to_pylist()
+        ]
+        if "remembered" in out.column_names:
+            named = out["remembered"].to_pylist()
+            ids = [known or old for known, old in zip(ids, named, strict=True)]
+            out = out.drop_columns("remembered")
         out = out.drop_columns("kept").append_column("copy_of", pa.array(ids, pa.string()))
     return out

@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +26,7 @@ class Home(Protocol):
     def local(self, path: str) -> Path: ...  # a file on this machine with that content, if any
     def list(self, prefix: str) -> Iterator[str]: ...
     def delete(self, path: str) -> None: ...
+    def age(self, path: str) -> float: ...  # seconds since it was put, by the store's clock
 
 
 def crash_point() -> None:
@@ -104,6 +106,9 @@ class LocalHome:
         for folder, _, names in os.walk(self.root / prefix):
             for name in names:
                 yield str((Path(folder) / name).relative_to(self.root))
+
+    def age(self, path: str) -> float:
+        return time.time() - (self.root / path).stat().st_mtime
 
     def delete(self, path: str) -> None:
         (self.root / path).unlink(missing_ok=True)
@@ -204,6 +209,9 @@ class ObjectHome:
     def list(self, prefix: str) -> Iterator[str]:
         for page in self.store.list(prefix):
             yield from (entry["path"] for entry in page)
+
+    def age(self, path: str) -> float:
+        return time.time() - self.store.head(path)["last_modified"].timestamp()
 
     def delete(self, path: str) -> None:
         self.store.delete(path)
