@@ -9,7 +9,6 @@ crawl may hold, no worker may take more than LIMIT.
 import random
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 import pyarrow as pa
@@ -170,7 +169,7 @@ def work_through(name: str) -> None:
     tables = name.endswith("rows")
     loose = GopherQuality(words=(1, 10**7), stop_words=None, mean_word_length=(1, 100))
     rest = [NormalizeText(), LanguageFilter(languages=("pt",), score=0.0), loose]
-    rest += [GopherRepetition(**{rule.name: 1.0 for rule in fields(GopherRepetition)})]
+    rest += [GopherRepetition(**dict.fromkeys(GopherRepetition().senses, 1.0))]
     rest += [ExactDedup(), MinHashDedup(), ScrubPII()]
     source = Parquet(paths=str(path)) if tables else Warc(paths=str(path))
     recipe = Pipeline("memory", {"all": Flow([source], rest if tables else [HtmlToText(), *rest])})
