@@ -50,6 +50,7 @@ def union_find(left: Places, right: Places, count: int) -> Places:
 
 @njit(cache=True)
 def settle(
+    before: int,
     starts: Places,
     buckets: Places,
     held: Places,
@@ -60,13 +61,12 @@ def settle(
 ) -> tuple[Places, Places, Floats, npt.NDArray[np.bool_]]:
     """Compare documents with what their buckets hold: pairs (document, other, value, leaves).
 
-    The documents that were there before come first; of the others the i-th, best first, is in
-    `buckets[starts[i]:starts[i + 1]]`. Bucket b holds `held[b, :many[b]]`, and is filled on the way.
+    `before` documents were judged before, or were there already; of those that follow the i-th, best first, is
+    in `buckets[starts[i]:starts[i + 1]]`. Bucket b holds `held[b, :many[b]]`, and is filled on the way.
     `sets`: where the set of each document begins and ends among the hashes, and these. A document
     leaves for the most similar, of equals for the first: one of its pairs says so.
     """
     begins, ends, hashes = sets
-    before = len(begins) - (len(starts) - 1)
     seen = np.full(len(begins), -1)
     size = 1024
     docs, others = np.empty(size, np.int64), np.empty(size, np.int64)

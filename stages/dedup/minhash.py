@@ -5,10 +5,12 @@ defaults (14 bands of 8 rows over 5-word shingles) are FineWeb's, but nothing is
 of a signature, and nothing through a chain of neighbours.
 """
 
+import mmap
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -33,6 +35,8 @@ from stages.kernels.minhash import (
     signatures,
 )
 from stages.measure import WORD_HASHES, Measure
+
+WINDOW = 64 << 20  # of sets in memory at once, where a crowd has more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,12 +227,18 @@ class MinHashDedup(Remembering):
         )
         held[full, np.arange(before) - np.searchsorted(full, full)] = node[known]
         remembered = self.view.shingles(nodes[:old]) if old else iter(())
+        ends = np.array([*starts[old:], len(doc)]) - before
+        judged = []
         with tempfile.TemporaryFile() as file:
-            sets = spooled(nodes, (*remembered, *shown), file)
-            left, right, value, leaves = settle(
-                np.array([*starts[old:], len(doc)]) - before, bucket[before:], held, many, sets,
-                self.similarity, self.compare == "containment",
-            )  # fmt: skip
+            sets, mapped = spooled(nodes, (*remembered, *shown), file)
+            for low, high in windows(sets, old):
+                judged += [settle(
+                    low, ends[low - old : high - old + 1], bucket[before:], held, many, sets,
+                    self.similarity, self.compare == "containment",
+                )]  # fmt: skip
+                mapped.madvise(mmap.MADV_DONTNEED)
+            del sets
+        left, right, value, leaves = map(np.concatenate, zip(*judged, strict=True))
         other = nodes[right]
         found = {"doc": nodes[left], "other": other, "value": value, "leaves": leaves}
         kept = np.where(leaves, other, np.uint64(0))
@@ -254,7 +264,7 @@ class MinHashDedup(Remembering):
 
 def spooled(
     documents: Hashes, shown: Iterable[pa.Table], file: Any
-) -> tuple[Places, Places, Hashes]:
+) -> tuple[tuple[Places, Places, Hashes], mmap.mmap]:
     """Where the set of each document begins and ends among the hashes, and these: mapped from a file.
 
     They may be more than fit into memory: of a crowd, which must be judged as a whole.
@@ -268,9 +278,18 @@ def spooled(
         begins[at], ends[at] = offsets[:-1] - offsets[:1] + end, offsets[1:] - offsets[:1] + end
         file.write(values[offsets[0] : offsets[-1]].tobytes())
         end += int(offsets[-1] - offsets[0])
+    file.write(bytes(8))  # nothing cannot be mapped
     file.flush()
-    hashes = np.memmap(file, np.uint64, "r+", shape=(end,)) if end else np.zeros(0, np.uint64)
-    return begins, ends, np.asarray(hashes)
+    mapped = mmap.mmap(file.fileno(), 8 * end + 8)
+    return (begins, ends, np.frombuffer(mapped, np.uint64, end)), mapped
+
+
+def windows(sets: tuple[Places, Places, Hashes], first: int) -> Iterator[tuple[int, int]]:
+    """The documents from `first` on in runs whose sets take about WINDOW bytes, at least one run."""
+    begins, ends, _ = sets
+    filled = np.cumsum((ends - begins)[first:]) * 8 // WINDOW
+    cuts = first + 1 + np.flatnonzero(np.diff(filled))
+    yield from pairwise([first, *cuts.tolist(), len(begins)])
 
 
 def list_buffers(column: pa.Array | pa.ChunkedArray) -> tuple[Offsets, Hashes]:

@@ -428,9 +428,13 @@ def test_who_leaves_a_bucket_is_who_the_rule_says(rows, similarity, contained):
     places = np.array([bucket for own, _ in rows for bucket in own], np.int64)
     starts = np.cumsum([0, *(len(own) for own, _ in rows)], dtype=np.int64)
 
-    found = settle(
-        starts, places, np.zeros((6, LEADERS), np.int64), np.zeros(6, np.int64),
-        (begins, ends, hashes), similarity, contained,
-    )  # fmt: skip
+    held, many = np.zeros((6, LEADERS), np.int64), np.zeros(6, np.int64)
+    pairs = []
+    for low, high in pairwise([0, len(rows) // 2, len(rows)]):  # one part after the other
+        found = settle(
+            low, starts[low : high + 1], places, held, many, (begins, ends, hashes),
+            similarity, contained,
+        )  # fmt: skip
+        pairs += zip(*(column.tolist() for column in found), strict=True)
 
-    assert sorted(zip(*(column.tolist() for column in found), strict=True)) == expected
+    assert sorted(pairs) == expected
