@@ -130,7 +130,7 @@ def central(documents: str, out: str) -> None:
     store, barrier = Store(f"{out}.store"), MinHashDedup()
     store.note("passes/barrier.json", dump_step(barrier))
     docs = clusters(int(documents) // 3)
-    made = {"rows": docs.size * BUCKETS, "pairs": len(docs) * 2}
+    made: dict[str, Any] = {"rows": docs.size * BUCKETS, "pairs": len(docs) * 2}
     put(store, "proposed", {"proposals.parquet": memberships(docs)})
     doc, other = docs[:, 1:].ravel(), docs[:, 0].repeat(2)
     sure = {"value": np.full(len(doc), 0.9), "leaves": np.ones(len(doc), bool)}
