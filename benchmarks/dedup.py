@@ -28,11 +28,7 @@ LIMIT = 10_000  # documents that all pairs are compared of
 SIGNED = 1_000  # documents that datatrove signs for the comparison by MB/s
 SIZES = (10_000, 100_000, 1_000_000)
 SYNTHETIC_WORDS, COPY_EVERY = 60, 10
-PAIRS = (
-    3_000,
-    300_000,
-    3_000_000,
-)  # the first to compile kernels, and for what a task costs without any
+CLUSTERED = (3_000, 150_000, 1_500_000)  # documents; the first to compile kernels
 WORK = CACHE / "dedup"
 PACKAGES = ("bateia", "pyarrow", "numba", "datatrove", "scipy")
 Found = dict[str, Any]
@@ -155,13 +151,13 @@ def growth(given: argparse.Namespace) -> Found:  # noqa: ARG001
 
 
 def central(given: argparse.Namespace) -> Found:  # noqa: ARG001
-    """The rounds of one task each by themselves, over made-up pairs."""
+    """The rounds of one task each by themselves, over made-up clusters."""
     rows = []
-    for count in PAIRS:
+    for count in CLUSTERED:
         command = [sys.executable, "-m", "benchmarks.dedup_side", "central", str(count)]
         found = run([*command, str(WORK / "central.json")], WORK / "central.json")
-        rows.append({"pairs": count, **found})
-    return {"rows": rows}
+        rows.append({"documents": count, **found})
+    return {"rows": rows[1:]}
 
 
 def synthetic(folder: Path, count: int) -> int:
@@ -314,26 +310,21 @@ def rounds_table(row: Found) -> str:
 
 
 def central_text(found: Found) -> str:
-    least, most = found["rows"][0], found["rows"][-1]
-    more = most["pairs"] - least["pairs"]
-    kinds = ("ask", "conclude", "settle")
-    rows = [
-        (
-            kind,
-            most[kind]["seconds"],
-            (most[kind]["seconds"] - least[kind]["seconds"]) / more * 1e6,
-            (most[kind]["bytes"] - least[kind]["bytes"]) / more,
-        )
-        for kind in kinds
-    ]
+    least, most = found["rows"]
+    more = most["documents"] - least["documents"]
+    rows = []
+    for kind, what in (("ask", "rows"), ("conclude", "pairs"), ("settle", "pairs")):
+        seconds, size = (most[kind][name] - least[kind][name] for name in ("seconds", "bytes"))
+        each = more / (most[what] - least[what])
+        rows.append((kind, 1 / each, seconds / more * 1e6, size / more, size / more * each))
     opened = most["open"]
     return f"""
 ### The rounds that are one task each
 
-{most["pairs"]:,} pairs of as many documents, clusters of three, each pair proposed in ten ranges of the key; what
-{least["pairs"]:,} take is taken off.
+{most["documents"]:,} documents in clusters of three that share ten of the 14 buckets, two of which leave; what
+{least["documents"]:,} take is taken off. A row is a document in a bucket or, behind `verify`, a pair.
 
-{table(["round", "CPU seconds", "microseconds per pair", "bytes of memory per pair"], rows)}
+{table(["round", "rows per document", "microseconds per document", "bytes of memory per document", "per row"], rows)}
 
 A range of keys is read from every shard. Of the sketch of 50,000 documents, {opened["bytes"] / 1e6:.1f} MB in {opened["groups"]} row groups,
 one of 35,000 ranges takes {opened["seconds"] * 1e3:.1f} ms of CPU.

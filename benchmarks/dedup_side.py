@@ -2,7 +2,7 @@
 
 python -m benchmarks.dedup_side whole FOLDER OUT.json
 python -m benchmarks.dedup_side sign DOCUMENTS.parquet OUT.json
-python -m benchmarks.dedup_side central PAIRS OUT.json
+python -m benchmarks.dedup_side central DOCUMENTS OUT.json
 """
 
 import json
@@ -30,8 +30,8 @@ from stages.read import Parquet
 from stages.shards import SKETCH
 
 ROWS = 256  # documents of a batch
-SHARDS = 1_000  # that made-up pairs are spread over
-REPEATS = 10  # of a pair: in so many ranges of the key are bands that both documents have
+SHARDS = 1_000  # that made-up documents are spread over
+BUCKETS = 10  # of 14 bands, that the documents of a cluster share
 
 
 class Counted(InProcess):
@@ -124,31 +124,28 @@ def sign(documents: str, out: str) -> None:
     Path(out).write_text(json.dumps(found), encoding="utf-8")
 
 
-def central(pairs: str, out: str) -> None:
-    """The rounds that are one task each, over so many pairs of alike documents, three to a cluster."""
+def central(documents: str, out: str) -> None:
+    """The rounds that are one task each, over so many documents, three to a cluster, two of which leave."""
     shutil.rmtree(f"{out}.store", ignore_errors=True)
     store, barrier = Store(f"{out}.store"), MinHashDedup()
     store.note("passes/barrier.json", dump_step(barrier))
-    made = proposals(int(pairs))
-    put(store, "proposed", {"proposals.parquet": made})
-    value = pa.array(np.full(made.num_rows, 0.9))
-    put(store, "verified", {"proposals.parquet": made.append_column("value", value)})
-    ids = pa.array([f"crawl/{at:032}" for at in range(made.num_rows // 2)])
-    heads = made["other"].to_numpy()[1::3]
-    del made, value
-    found = {}
+    docs = clusters(int(documents) // 3)
+    made: dict[str, Any] = {"rows": docs.size * BUCKETS, "pairs": len(docs) * 2}
+    put(store, "proposed", {"proposals.parquet": memberships(docs)})
+    doc, other = docs[:, 1:].ravel(), docs[:, 0].repeat(2)
+    sure = {"value": np.full(len(doc), 0.9), "leaves": np.ones(len(doc), bool)}
+    put(store, "verified", {"proposals.parquet": pa.table({"doc": doc, "other": other, **sure})})
+    ids = pa.array([f"crawl/{at:032}" for at in range(len(docs))])
+    put(store, "named", {"names.parquet": pa.table({"doc": docs[:, 0], "id": ids})})
+    del docs, doc, other, sure, ids
     for kind, args in (
-        ("ask", ("barrier", listed(store, "proposed", REPEATS))),
+        ("ask", ("barrier", listed(store, "proposed"))),
         ("conclude", ("barrier", listed(store, "verified"))),
+        ("settle", ("conclude", listed(store, "named"))),
     ):
-        found[kind] = round_of(store, Task(kind, kind, args))
-    put(store, "named", {"names.parquet": pa.table({"doc": heads, "id": ids[: len(heads)]})})
-    del heads, ids
-    found["settle"] = round_of(
-        store, Task("settle", "settle", ("conclude", listed(store, "named")))
-    )
-    found["open"] = opening(store)
-    Path(out).write_text(json.dumps(found), encoding="utf-8")
+        made[kind] = round_of(store, Task(kind, kind, args))
+    made["open"] = opening(store)
+    Path(out).write_text(json.dumps(made), encoding="utf-8")
     shutil.rmtree(f"{out}.store")
 
 
@@ -169,14 +166,19 @@ def opening(store: Store) -> dict[str, float]:
     return {"seconds": seconds, "bytes": path.stat().st_size, "groups": file.num_row_groups}
 
 
-def proposals(count: int) -> pa.Table:
-    """Pairs of documents in clusters of three, which are three pairs: far from each other, as in a crawl."""
-    cluster = np.arange(count // 3, dtype=np.uint64)[:, None]
-    place = cluster + np.array([0, 1, 2], np.uint64) * np.uint64(count // 3)
+def clusters(count: int) -> np.ndarray:
+    """The documents of each cluster, a row of three, in order: far from each other, as in a crawl."""
+    place = np.arange(3 * count, dtype=np.uint64).reshape(3, count).T
     docs = place % np.uint64(SHARDS) << np.uint64(32) | place // np.uint64(SHARDS)
     docs.sort(axis=1)
-    doc, other = docs[:, [1, 2, 2]].ravel(), docs[:, [0, 0, 1]].ravel()
-    return pa.table({"doc": doc, "other": other})
+    return docs
+
+
+def memberships(docs: np.ndarray) -> pa.Table:
+    """What `decide` says of clusters: the documents of each bucket, in order of key and document."""
+    keys = np.random.default_rng(0).integers(0, 1 << 64, (len(docs), BUCKETS), np.uint64).ravel()
+    order = np.argsort(keys)
+    return pa.table({"key": keys[order].repeat(3), "doc": docs[order // BUCKETS].ravel()})
 
 
 def put(store: Store, key: str, tables: dict[str, pa.Table]) -> None:
@@ -187,8 +189,8 @@ def put(store: Store, key: str, tables: dict[str, pa.Table]) -> None:
     store.commit(key, folder, {}, {})
 
 
-def listed(store: Store, key: str, times: int = 1) -> str:
-    store.note(f"manifests/{key}.json", [key] * times)
+def listed(store: Store, key: str) -> str:
+    store.note(f"manifests/{key}.json", [key])
     return key
 
 

@@ -1,7 +1,8 @@
-"""A corpus that gives every round of every barrier over copies work, and runs that die in each of them."""
+"""Corpora that give every round of every barrier over copies work, and runs that die in each of them."""
 
 import os
 import random
+import shutil
 import signal
 import sys
 from collections.abc import Collection, Iterable, Iterator
@@ -12,7 +13,7 @@ from pipelines import Flow, InProcess, Pipeline, Store, driver, exchange, run
 from pipelines.runner import Runner
 from pipelines.store import Commit
 from pipelines.tasks import Task, perform
-from stages.dedup import MinHashDedup, SpanDedup, SubstringDedup
+from stages.dedup import ExactDedup, MinHashDedup, Remember, SpanDedup, SubstringDedup
 from tests.steps import Lines
 
 POINTS = (
@@ -54,17 +55,59 @@ def pipeline(folder: Path) -> Pipeline:
     return Pipeline("rounds", {"lines": Flow([Lines(paths=str(folder))], steps)})
 
 
+def crawls(folder: Path, files: int = 3, lines: int = 15) -> Path:
+    """Two crawls, a folder each: some documents of the second are copies of the first, exact and near."""
+    chance = random.Random(6)
+    made = [" ".join(sentence(chance) for _ in range(9)) for _ in range(2 * lines)]
+    first, second = made[:lines], made[lines:]
+    first += [f"{first[0]} Fim.", first[1], f"{first[2]} Fim."]
+    second += [first[3], *(f"{text} Fim." for text in first[4:9]), f"Era. {second[0]}", second[1]]
+    for name, texts in (("first", first), ("second", second)):
+        (folder / name).mkdir(parents=True)
+        for number in range(files):
+            (folder / name / f"{number:02}.txt").write_text("\n".join(texts[number::files]))
+    return folder
+
+
+def remembering(folder: Path, index: str) -> Pipeline:
+    """What is in the index leaves, and what is left of a crawl is added to it."""
+    steps = [ExactDedup(against=index), MinHashDedup(against=index)]
+    flows = {"lines": Flow([Lines(paths=str(folder))], steps)}
+    flows["kept"] = Flow(["lines"], [Remember(index=index, crawl=folder.name)])
+    return Pipeline("remembering", flows)
+
+
+def second(corpus: Path, folder: Path) -> Pipeline:
+    """The second crawl, against an index of the first; a run in peace is in `calm`, its index beside it.
+
+    Both runs see the index at one place: it is part of what names a job.
+    """
+    index, before = folder / "index", folder / "before"
+    run(remembering(corpus / "first", str(index)), str(folder / "first"))
+    shutil.copytree(index, before)
+    made = remembering(corpus / "second", str(index))
+    run(made, str(folder / "calm"))
+    index.rename(folder / "calm-index")
+    before.rename(index)
+    return made
+
+
 @dataclass
 class Dying(InProcess):
-    """Die at the given step of the commit of the first task that is not done; 0: right behind it."""
+    """Die at the given step of the commit of the first task that is not done; 0: right behind it.
+
+    A job dies at each of its steps: at the first, if nothing died in it yet, and so on.
+    """
 
     at: int
+    died: int  # how often something did since the last commit or manifest
 
     def run(self, store: Store, tasks: Iterable[Task]) -> Iterator[tuple[Task, Commit]]:
         for task in tasks:
-            print(task.kind, task.target, self.at, flush=True)
-            if self.at:
-                os.environ["BATEIA_CRASH_AT"] = str(self.at)
+            at = self.died + 1 if task.kind == "job" else self.at
+            print(task.kind, task.target, at, flush=True)
+            if at:
+                os.environ["BATEIA_CRASH_AT"] = str(at)
             yield task, perform(store, task)
             os._exit(137)
 
@@ -121,36 +164,49 @@ class Struck:
         self.inner.close()
 
 
-def main(corpus: str, calm: str, store: str) -> None:
+def main(what: str, corpus: str, calm: str, store: str) -> None:
     """Run once in peace; then until the end in processes that die one after the other, each elsewhere.
 
     They are forked from the one that ran in peace, which has every kernel at hand.
     """
     for module, name, value in SMALL:
         setattr(module, name, value)
-    run(pipeline(Path(corpus)), calm)
-    deaths, there = 0, dict[Path, int]()
+    if what == "index":
+        made = second(Path(corpus), Path(store).parent)
+    else:
+        made = pipeline(Path(corpus))
+        run(made, calm)
+    die(made, store)
+
+
+def die(made: Pipeline, store: str) -> None:
+    """Run in one process after the other until one lives to the end."""
+    deaths, died, there = 0, 0, dict[Path, int]()
     while True:
         child = os.fork()
         if not child:
             at = 0 if deaths % 2 else 1 + deaths // 2 % POINTS
-            run(pipeline(Path(corpus)), store, Dying(at))
+            run(made, store, Dying(at, died))
             os._exit(0)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if code != 137:
             sys.exit(code)
-        deaths += 1
         now = committed(Path(store))
         if not there.items() <= now.items():
             sys.exit(f"made again: {[path for path in there if now.get(path) != there[path]]}")
+        deaths, died = deaths + 1, died + 1 if now == there else 0
         there = now
 
 
 def committed(store: Path) -> dict[Path, int]:
-    """Every file of a committed result, and the inode that it has until it is written again."""
+    """Every file of a committed result, and the inode that it has until it is written again.
+
+    And every manifest of the index beside the store: a crawl that one names is not brought in again.
+    """
+    manifests = (store.parent / "index" / "manifests").glob("[0-9]*")
     records = list((store / "commits").glob("*/*.json"))
     folders = [store / "data" / record.parent.name / record.stem for record in records]
-    files = [*records, *(path for folder in folders for path in folder.iterdir())]
+    files = [*manifests, *records, *(path for folder in folders for path in folder.glob("*"))]
     return {path: path.stat().st_ino for path in files}
 
 

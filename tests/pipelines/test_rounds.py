@@ -10,12 +10,14 @@ import pytest
 
 from pipelines import InProcess, Pool, Run, Store, run
 from pipelines.audit import verify
+from stages.dedup.index import Index
 from tests.pipelines import rounds
 from tests.pipelines.conftest import shelf
 
 ROUNDS = {
     "decide", "refine", "decide_refined", "ask", "evidence", "verify", "conclude", "names", "settle",
 }  # fmt: skip
+AGAINST = ROUNDS - {"refine", "decide_refined"}
 
 
 @pytest.fixture(scope="module")
@@ -37,24 +39,77 @@ def texts_of(done: Run) -> tuple[list[str], int]:
     return [text for table in tables for text in table["text"].to_pylist()], sum(left)
 
 
-def test_a_crash_at_every_commit_of_every_round_changes_nothing_and_redoes_nothing(calm, tmp_path):
-    """Each task in turn dies within its commit, is made again, and the run dies right behind it."""
-    stores = [str(tmp_path / name) for name in ("calm", "store")]
+def deaths_of(what, corpus, folder):
+    """Kind and target of each task in which the run died, and at which step; its end is checked."""
+    stores = [str(folder / name) for name in ("calm", "store")]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.pipelines.rounds", str(calm / "corpus"), *stores],
+        [sys.executable, "-m", "tests.pipelines.rounds", what, str(corpus), *stores],
         env={**os.environ, "PYTHONPATH": os.getcwd()},
         capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     deaths = [line.split() for line in done.stdout.splitlines()]
-    assert {kind for kind, _, _ in deaths} == {"pass", *ROUNDS}
-    tasks = {target for _, target, _ in deaths}
-    assert len(deaths) == 2 * len(tasks)
-    assert {int(at) for _, _, at in deaths} == set(range(rounds.POINTS + 1))
-    assert shelf(tmp_path / "store") == shelf(tmp_path / "calm")
     last = Run.open(Store(stores[1]), "latest")
-    assert last.results() == tasks
+    assert last.results() == {target for _, target, _ in deaths}
     assert list(verify(last)) == []
+    assert shelf(folder / "store") == shelf(folder / "calm")
+    return deaths
+
+
+def test_a_crash_at_every_commit_of_every_round_changes_nothing_and_redoes_nothing(calm, tmp_path):
+    """Each task in turn dies within its commit, is made again, and the run dies right behind it."""
+    deaths = deaths_of("copies", calm / "corpus", tmp_path)
+
+    assert {kind for kind, _, _ in deaths} == {"pass", *ROUNDS}
+    assert len(deaths) == 2 * len({target for _, target, _ in deaths})
+    assert {int(at) for _, _, at in deaths} == set(range(rounds.POINTS + 1))
+
+
+def test_a_crash_at_every_step_of_a_crawl_against_an_index_changes_nothing(tmp_path):
+    """Neither what stays of the crawl, nor a byte of the index that it is added to."""
+    corpus = rounds.crawls(tmp_path / "corpus")
+    deaths = deaths_of("index", corpus, tmp_path)
+
+    assert {kind for kind, _, _ in deaths} == {"pass", "job", *AGAINST}
+    job = [int(at) for kind, _, at in deaths if kind == "job"]
+    assert job == [*range(1, 4 * 5 + 3 + 1), 1, 2, 3]  # five files and a manifest, then the record
+    assert index_of(tmp_path / "index") == index_of(tmp_path / "calm-index")
+    assert remembered(tmp_path / "index") == (["first", "second"], 2)
+    last = Run.open(Store(str(tmp_path / "store")), "latest")
+    copies = [of["copy_of"] for of in rejects(last)]
+    assert sum(name.startswith("first:") for name in copies) == 6  # one exact, five near
+    assert len(copies) == 8
+
+
+def index_of(folder):
+    """Every file of an index, without what the dead left aside."""
+    return {str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*") if path.is_file() and path.name[0] != "."}  # fmt: skip
+
+
+def remembered(folder):
+    manifest = Index(str(folder)).manifest()
+    return [crawl.name for crawl in manifest.crawls], manifest.version
+
+
+def rejects(done):
+    keys = [key for s in done.record["stretches"] if s["flow"] == "lines" for key in s["keys"]]
+    paths = [done.store.open(key, "rejects.parquet") for key in keys]
+    return [row for path in paths for row in pq.read_table(path).to_pylist()]
+
+
+@pytest.mark.parametrize("kind", ["job", "verify"])
+def test_a_worker_killed_in_a_crawl_against_an_index_changes_nothing(tmp_path, kind):
+    made = rounds.second(rounds.crawls(tmp_path / "corpus"), tmp_path)
+    (tmp_path / "marks").mkdir()
+    pool = Pool(2)
+    struck = rounds.Struck(pool, tmp_path / "marks", {kind})
+    done = run(made, str(tmp_path / "store"), struck)
+    pool.close()
+    assert [path.name for path in (tmp_path / "marks").iterdir()] == [kind]
+    assert shelf(tmp_path / "store") == shelf(tmp_path / "calm")
+    assert index_of(tmp_path / "index") == index_of(tmp_path / "calm-index")
+    assert list(verify(done)) == []
 
 
 @pytest.mark.parametrize(
