@@ -23,6 +23,25 @@ NEAR = "words are cut otherwise, both measures within a tenth of the bound"
 SENTENCES = "sentences are counted otherwise"
 LINES = "C4: a line stays on one side only"
 OTHER = "other"
+MEANING = {
+    ONCE: "datatrove takes the first n-gram as the most frequent where none occurs twice, so that a "
+    "short text, almost any of under 25 words, repeats itself",
+    BLANKS: "datatrove counts the words of a line by its blanks, so that a sentence of Chinese or "
+    "Japanese is a line of one word and leaves",
+    LENGTH: "most words of Chinese and Japanese have one or two letters; datatrove asks for three in any "
+    "language, bateia for none where letters are words",
+    WHOLE: "code without blanks is one word of spaCy's with a letter in it, and several signs and "
+    "words to Unicode's rules and to bateia",
+    LETTERS: "bateia takes each letter of a script without spaces for a word, with bounds of its own, "
+    "datatrove the words of a dictionary",
+    NEAR: "abbreviations, hyphens, clitics and signs are cut by other rules, so that a text just on one "
+    "side of a bound is just on the other",
+    SENTENCES: "datatrove takes spaCy's sentencizer, which starts one behind any stop; bateia's begin "
+    "with a letter or digit and know initials and ellipses",
+    LINES: "bateia knows policy phrases of 28 languages, quotation marks and stops of any script, and "
+    "counts words when citations are gone; a line that stays may bring its brace",
+    OTHER: "none of these",
+}
 
 
 def differences(
