@@ -16,7 +16,7 @@ Reasons = list[str | None]
 
 # What datatrove does wrong, then what is defined otherwise.
 ONCE = "its top n-gram occurs once"
-BLANKS = "C4: words between blanks, in a script without them"
+BLANKS = "C4: words between blanks and stops of Latin script, in a script without them"
 LENGTH = "words of Chinese or Japanese need three letters"
 WRONG = (ONCE, BLANKS, LENGTH)
 WHOLE = "spaCy keeps `f(x;y)` whole: alphabetic words within 0.02 of the bound"
@@ -29,8 +29,8 @@ OTHER = "other"
 MEANING = {
     ONCE: "datatrove takes the first n-gram as the most frequent where none occurs twice, so that a "
     "short text, almost any of under 25 words, repeats itself",
-    BLANKS: "datatrove counts the words of a line by its blanks, so that a sentence of Chinese or "
-    "Japanese is a line of one word and leaves",
+    BLANKS: "datatrove counts the words of a line by its blanks and knows no stop but those of ASCII, so "
+    "that a sentence of Chinese or Japanese is one word, has no end, and leaves",
     LENGTH: "most words of Chinese and Japanese have one or two letters; datatrove asks for three in any "
     "language, bateia for none where letters are words",
     WHOLE: "code without blanks is one word of spaCy's with a letter in it, and several signs and "
@@ -92,11 +92,8 @@ def _class_of(default: Stage, strict: Stage, code: str, one: Batch, reason: str 
 
 def _class_of_lines(one: Batch, reason: str | None, unspaced: bool) -> str:
     """The same for C4."""
-    if (
-        unspaced
-        and not reason
-        and judged(C4Quality(mode=MODE, words_per_line=None), one)[0] is None
-    ):
+    lenient = C4Quality(mode=MODE, words_per_line=None, no_terminal_punctuation=False)
+    if unspaced and not reason and judged(lenient, one)[0] is None:
         return BLANKS
     blame = reason or judged(C4Quality(mode=MODE), one)[0]
     return SENTENCES if blame == "c4.sentences" else LINES
