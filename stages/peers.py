@@ -184,7 +184,8 @@ def leave_lines_out(
     """What datatrove's C4 filter leaves of each text, what becomes of it, and its sentences.
 
     The second are verdicts of `stages.kernels.rewrite`; a text with fewer than `least` sentences (0:
-    they are not counted) has to leave, and a text that leaves stays as it was.
+    they are not counted) has to leave, and a text that leaves stays as it was. Sentences are 0 where
+    the number of lines says that there are enough.
     """
     from stages.kernels.c4lines import join_lines, keep_lines
     from stages.kernels.hashing import string_buffers
@@ -198,11 +199,15 @@ def leave_lines_out(
     edges = edges[: many + 1]
     found = np.zeros(rows, np.int64)
     if least:
-        named = np.repeat(np.array(languages(batch, mode), object), np.diff(starts)).tolist()
+        # A line has one sentence at least (for NLTK not a blank one): as many lines settle it.
+        lines_of = np.diff(starts)
+        near = (verdicts == KEPT) & ((lines_of < least) | (mode == THEN))
         column = pa.LargeStringArray.from_buffers(many, pa.py_buffer(edges), pa.py_buffer(lines))
-        sums = np.concatenate([[0], np.cumsum(sentences(column, named, mode))])
-        found = sums[starts[1:]] - sums[starts[:-1]]
-        verdicts[(verdicts == KEPT) & (found < least)] = TOO_FEW
+        chosen = np.flatnonzero(np.repeat(near, lines_of))
+        owners = np.repeat(np.arange(rows), lines_of)[chosen]
+        named = np.array(languages(batch, mode), object)[owners].tolist()
+        np.add.at(found, owners, sentences(column.take(pa.array(chosen)), named, mode))
+        verdicts[near & (found < least)] = TOO_FEW
     out, ends = np.empty(room + rows, np.uint8), np.zeros(rows + 1, np.int64)
     join_lines(lines, edges, starts, data, offsets, marks(), verdicts, out, ends)
     left = pa.py_buffer(out[: ends[-1]].copy())
