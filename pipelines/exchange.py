@@ -24,7 +24,7 @@ from stages.shards import DOCUMENTS, SKETCH
 PROPOSALS, ASKED, WANTED = "proposals.parquet", "asked.parquet", "wanted.parquet"
 EVIDENCE, CONCLUSION, NAMES = "evidence.parquet", "conclusion.parquet", "names.parquet"
 DECISION = "decision.parquet"
-PAIRS_PER_TASK = 100_000  # of a document and what it shares with others
+ASKED_PER_TASK = 100_000  # of a document and what it shares with others
 SKETCH_ROWS_PER_TASK = 4_000_000
 SKETCH_BYTES_PER_TASK = 512 << 20  # as they lie in the store
 GROUP_BYTES = 8 << 20  # of evidence in a row group
@@ -112,7 +112,7 @@ def ask(store: Store, target: str, barrier: str, proposals: str) -> Commit:
     asked = asked.take(pc.sort_indices(asked, [("group", "ascending"), ("doc", "ascending")]))
     groups = asked["group"].to_numpy()
     before = np.searchsorted(groups, groups)  # rows of the groups before
-    parts = np.unique(before // PAIRS_PER_TASK, return_inverse=True)[1].astype(np.uint32)
+    parts = np.unique(before // ASKED_PER_TASK, return_inverse=True)[1].astype(np.uint32)
     asked = asked.append_column("part", pa.array(parts)).drop_columns(["group"])
     ours = pc.less(asked["doc"], pa.scalar(REMEMBERED, pa.uint64()))
     wanted = asked.select(["doc", "part"]).filter(ours).group_by(["doc", "part"]).aggregate([])

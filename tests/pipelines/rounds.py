@@ -21,7 +21,7 @@ POINTS = (
 )
 SMALL = (  # rounds of many tasks for few documents
     (driver, "SKETCH_ROWS_PER_TASK", 300),
-    (exchange, "PAIRS_PER_TASK", 5),
+    (exchange, "ASKED_PER_TASK", 5),
 )
 
 
