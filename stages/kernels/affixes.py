@@ -239,7 +239,7 @@ def _may_be_address(rules: Rules, kinds: Kinds, begin: int, end: int) -> bool:
 def _joined(
     data: Bytes, places: Numbers, sizes: Numbers, first: int, to: int, specials: Specials
 ) -> bool:
-    """Whether tokens next to each other are, together, a special case that rules cut apart."""
+    """Whether tokens next to each other are, together, a special case that rules cut otherwise."""
     begin = 0
     for one in range(first, to):
         end = begin
@@ -249,7 +249,10 @@ def _joined(
                 break
             special = _special(data, places, begin, end, specials)
             if special >= 0 and specials.whole[special]:
-                same = one == other and specials.firsts[special + 1] - specials.firsts[special] == 1
+                start = specials.firsts[special]
+                same = specials.firsts[special + 1] - start == other + 1 - one
+                for at in range(one, other + 1):
+                    same = same and sizes[at] == specials.sizes[start + at - one]
                 if not same:
                     return True
         begin += sizes[one]
