@@ -4,6 +4,7 @@ import codecs
 import csv
 import unicodedata
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from functools import cache
 from itertools import chain, pairwise
 from math import log
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from stages.errors import SpecError
 
 if TYPE_CHECKING:
+    from stages.kernels.affixes import Rules, Specials
     from stages.kernels.chinese import Dictionary
     from stages.kernels.streams import Stream
 
@@ -140,20 +142,21 @@ class _Sentencized(ABC):
 
 
 class ByRules(_Sentencized):
-    """A spaCy tokenizer that cuts each white-space chunk by rules, with a table of what it made.
+    """A spaCy tokenizer that cuts each white-space chunk by rules, with a table of what became of it.
 
-    What it makes of a chunk is the same wherever it stands (but for emoticons whose halves stand in
-    two chunks), so the table changes the speed and nothing else.
+    What becomes of a chunk is the same wherever it stands (but for emoticons whose halves stand in
+    two chunks), so the table changes the speed and nothing else. A new chunk is cut by a kernel that
+    knows spaCy's rules; where they do not tell, spaCy is asked.
     """
 
     def __init__(self, nlp: Any) -> None:
+        from stages.affixes import compiled, special_cases
+        from stages.patterns import NotSimpleError
+
         self.nlp = nlp
-        cutter = nlp.tokenizer
-        patterns = (cutter.prefix_search, cutter.suffix_search, cutter.infix_finditer)
-        # Then a chunk of letters is one token, unless it is a special case: those are entered first.
-        self.letters_stay = all(
-            pattern and needs_more(pattern.__self__.pattern) for pattern in patterns
-        )
+        self.rules: tuple[Rules, Specials] | None = None
+        with suppress(NotSimpleError):
+            self.rules = compiled(nlp.tokenizer), special_cases(nlp.tokenizer)
         self.forget()
 
     def forget(self) -> None:
@@ -169,12 +172,6 @@ class ByRules(_Sentencized):
             np.zeros(size, np.uint8),
         )
         self.chunks = self.tokens = 0
-        if self.letters_stay:
-            self.letters_stay = False
-            special = [word.encode() for word in self.nlp.tokenizer.rules if word.isalpha()]
-            edges = np.cumsum([0, *map(len, special)], dtype=np.int64)
-            self.cut(np.frombuffer(b"".join(special), np.uint8), edges)
-            self.letters_stay = True
 
     def cut(self, data: Bytes, offsets: Numbers) -> "Stream":
         from stages.kernels.chunks import cut_chunks, enter, look_up, stream_of
@@ -193,33 +190,42 @@ class ByRules(_Sentencized):
         return stream_of(found, chunks.starts, self.room)
 
     def _learn(self, data: Bytes, begins: Numbers, ends: Numbers) -> None:
-        """Append the tokens of chunks that are not in the table; spaCy cuts many at a time."""
-        from stages.kernels.chunks import describe_chunks, letters_only
+        """Append the tokens of chunks that are not in the table."""
+        from stages.kernels.affixes import cut_by_rules
+        from stages.kernels.chunks import describe_chunks
 
-        letters = letters_only(data, begins, ends, marks())
-        asked = np.flatnonzero(letters == 0) if self.letters_stay else np.arange(len(begins))
+        counts, sizes = np.full(len(begins), -1, np.int64), np.zeros(0, np.int64)
+        if self.rules:
+            sizes = np.empty(int((ends - begins).sum()), np.int64)
+            sizes = sizes[: cut_by_rules(data, begins, ends, *self.rules, counts, sizes)]
+        asked = np.flatnonzero(counts < 0)
+        if len(asked):
+            known = counts >= 0
+            counts[asked], theirs = self._ask(data, begins[asked], ends[asked])
+            known, ours = np.repeat(known, counts), sizes
+            sizes = np.empty(len(known), np.int64)
+            sizes[known], sizes[~known] = ours, theirs
+        self._append(describe_chunks(data, begins, ends, sizes, marks()))
+
+    def _ask(self, data: Bytes, begins: Numbers, ends: Numbers) -> tuple[Numbers, Numbers]:
+        """How many tokens spaCy makes of each chunk, and their characters; it cuts many at a time."""
         texts = [
             data[begin:end].tobytes().decode("utf-8", EACH)
-            for begin, end in zip(begins[asked].tolist(), ends[asked].tolist(), strict=True)
+            for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)
         ]
-        counts, lengths, first = np.ones(len(begins), np.int64), [], 0
+        counts, sizes, first = [], [], 0
         while first < len(texts):
             last, size = first, 0
             while last < len(texts) and size < SPELL:
                 size += len(texts[last]) + 1
                 last += 1
-            counts[asked[first:last]], cut = self._ask(texts[first:last])
-            lengths.append(cut)
+            some = self._ask_at_once(texts[first:last])
+            counts.append(some[0])
+            sizes.append(some[1])
             first = last
-        sizes = np.repeat(letters, counts)
-        theirs = np.zeros(len(begins), np.bool_)
-        theirs[asked] = True
-        if lengths:
-            sizes[np.repeat(theirs, counts)] = np.concatenate(lengths)
-        self._append(describe_chunks(data, begins, ends, sizes, marks()))
+        return np.concatenate(counts), np.concatenate(sizes)
 
-    def _ask(self, texts: list[str]) -> tuple[Numbers, Numbers]:
-        """How many tokens each chunk has, and the characters of each token."""
+    def _ask_at_once(self, texts: list[str]) -> tuple[Numbers, Numbers]:
         from spacy.attrs import LENGTH  # type: ignore[import-not-found]
 
         with self.nlp.memory_zone():
@@ -249,50 +255,6 @@ class ByRules(_Sentencized):
         room.flags[new] = made.flags
         self.chunks += many
         self.tokens += tokens
-
-
-def needs_more(pattern: str) -> bool:
-    """Whether a regular expression can match only where there is something that is not a letter."""
-    from re import _parser  # type: ignore[attr-defined]
-
-    return _needs_more(_parser.parse(pattern))
-
-
-def _needs_more(items: Any) -> bool:
-    """Whether one of the parts of a sequence needs a character that is not a letter."""
-    for kind, value in items:
-        match str(kind), value:
-            case "LITERAL", point:
-                found = not _letters(point, point)
-            case "IN", members:
-                found = all(
-                    (str(what) == "LITERAL" and not _letters(which, which))
-                    or (str(what) == "RANGE" and not _letters(*which))
-                    or (
-                        str(what) == "CATEGORY"
-                        and str(which) in ("CATEGORY_DIGIT", "CATEGORY_SPACE")
-                    )
-                    for what, which in members
-                )
-            case "BRANCH", (_, branches):
-                found = all(_needs_more(branch) for branch in branches)
-            case "SUBPATTERN", (*_, inner):
-                found = _needs_more(inner)
-            case "ASSERT", (_, inner):
-                found = _needs_more(inner)
-            case (("MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT"), (least, _, inner)):
-                found = least > 0 and _needs_more(inner)
-            case _:
-                found = False
-        if found:
-            return True
-    return False
-
-
-def _letters(first: int, last: int) -> bool:
-    from stages.kernels.streams import LETTER
-
-    return bool((marks()[first : last + 1] & LETTER).any())
 
 
 class Chinese(_Sentencized):

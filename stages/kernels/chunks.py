@@ -12,7 +12,7 @@ from numba import njit
 from stages.kernels.characters import Bytes, decode
 from stages.kernels.hashing import hash_bytes
 from stages.kernels.ngrams import find
-from stages.kernels.streams import BLANK, LETTER, Lengths, Marks, Stream, token
+from stages.kernels.streams import BLANK, Lengths, Marks, Stream, token
 from stages.kernels.words import Hashes, Numbers
 
 LONGEST = 1_000  # characters of a chunk: spaCy takes quadratic time, 8 seconds for 5,000 `#`
@@ -97,23 +97,6 @@ def enter(keys: Hashes, places: Numbers, codes: Hashes, numbers: Numbers) -> Non
         if codes[at]:
             slot = find(keys, mask, codes[at])
             keys[slot], places[slot] = codes[at], numbers[at]
-
-
-@njit(cache=True)
-def letters_only(data: Bytes, begins: Numbers, ends: Numbers, marks: Marks) -> Numbers:
-    """The characters of each chunk that is made of letters only, 0 for any other."""
-    out = np.zeros(len(begins), np.int64)
-    for chunk in range(len(begins)):
-        at, characters = begins[chunk], 0
-        while at < ends[chunk]:
-            point, size = decode(data, at, ends[chunk])
-            if not marks[point] & LETTER:
-                characters = 0
-                break
-            characters += 1
-            at += size
-        out[chunk] = characters
-    return out
 
 
 @njit(cache=True)

@@ -19,7 +19,7 @@ from stages.kernels.stopwords import languages
 from stages.kernels.streams import BLANK
 from stages.measure import Measure
 from stages.quality import C4Quality, FineWebQuality, GopherQuality, GopherRepetition
-from stages.segment import by_rules, names, needs_more, segmenter, spelled
+from stages.segment import by_rules, names, segmenter, spelled
 from tests.documents import documents
 
 CODES = ("en", "pt", "es", "de", "zh", "ja")
@@ -244,24 +244,6 @@ def test_a_table_that_grows_keeps_what_it_knows():
                         for order in (words, words[::-1])])  # fmt: skip
 
     assert np.array_equal(stream.hashes, expected.hashes)
-
-
-@pytest.mark.parametrize(
-    ("pattern", "sure"),
-    [
-        (r"^\(|^\[", True),
-        (r"(?<=[0-9])(?:km|kg)$", True),
-        (r"'s$|’s$", True),
-        (r"(?<=[a-z])\.(?=[A-Z])", True),
-        (r"[a-z]+$", False),
-        (r"(?:-)?ish$", False),
-        (r"\($|ish$", False),
-        (r"[^0-9]$", False),
-        (r"(?<!\()x", False),
-    ],
-)
-def test_knows_which_patterns_letters_alone_cannot_match(pattern, sure):
-    assert needs_more(pattern) is sure
 
 
 def test_documents_of_several_languages_are_each_cut_as_their_own():
