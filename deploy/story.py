@@ -55,6 +55,8 @@ def _rule(rule: Any) -> str:
 
 
 def _number(value: Any) -> str:
+    if value is None:
+        return "none"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -94,7 +96,7 @@ def summary(report: dict[str, Any]) -> str:
         numbers = ", ".join(
             f"{name} {_number(value)}" for name, value in job.get("numbers", {}).items()
         )
-        lines.append(f"{job['flow']}  {job['job']}: {numbers}")
+        lines.append(f"{job['flow']}  {job['job']}" + (f": {numbers}" if numbers else ""))
         for score in job.get("scores", []):
             ends = [
                 _number(score[side]) for side in ("before", "after") if score.get(side) is not None
