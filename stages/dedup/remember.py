@@ -40,6 +40,8 @@ class Remember(Job):
     Later crawls find copies of what this one kept, and of the copies that left for it.
     """
 
+    version = 2
+
     index: str  # folder or URL, as in `against` of the barriers
     crawl: str  # a name of letters, digits, `.`, `_` and `-`
     steps: tuple[dict[str, Any], ...] = ()  # the barriers, as data; a run fills it in
