@@ -47,6 +47,11 @@ class _Ranked(Barrier):
 
     def sketch(self, batch: Batch) -> pa.Table:
         """The rank of each document, which is the key too, and its group."""
+        kind = batch.column(self.column).type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            raise SpecError(
+                f"column: documents are ranked by numbers, and {self.column!r} is {kind}"
+            )
         found = ranks(batch.column(self.column), batch.column("id"))
         rows = np.arange(batch.num_rows, dtype=np.uint32)
         return pa.table({"key": found, "row": rows, "group": self._groups(batch)})

@@ -15,6 +15,15 @@ from tests.stages.barriers import documents, drive, shards
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.5, 1.0, None, -3.0]), min_size=1, max_size=60)
 
 
+def test_documents_are_ranked_by_numbers_only():
+    rows = documents(["a", "b"]).append_column("language", pa.array(["pt", "en"]))
+    for step in (KeepTop(column="language"), Buckets(column="language", by_language=False)):
+        with pytest.raises(
+            SpecError, match="column: documents are ranked by numbers, and 'language'"
+        ):
+            step.sketch(rows)
+
+
 def scored(scores, **columns):
     rows = documents(["text"] * len(scores), **columns)
     return rows.append_column("score", pa.array(scores, pa.float64()))
