@@ -46,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"bateia: {error}", file=sys.stderr)
         return 5
-    except Exception:
+    except Exception as error:
+        if type(error).__module__ == "obstore.exceptions":  # denied, not there, no answer
+            print(f"bateia: object store: {str(error).partition(chr(10))[0]}", file=sys.stderr)
+            return 5
         traceback.print_exc()
         print(
             "bateia: this is a fault of bateia or of a step; the lines above say where",

@@ -170,6 +170,11 @@ class TrainPerplexity(Job):
     heldout: Annotated[float, Field(gt=0, lt=1)] = 0.02  # share of the documents
     seed: int = 0  # another seed, other documents
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The language, of each text."""
+        return ("id", "text", "language")
+
     def check(self) -> None:
         if not self.prune or self.prune[0] != 0 or list(self.prune) != sorted(self.prune):
             raise SpecError(

@@ -215,8 +215,9 @@ class TrainClassifier(Job):
         limit = limits(known, self.sample, even=True)
         names = list(limit)
         if len(names) < 2:
+            given = f", by {self.by!r} in `meta`" if self.by else ""
             raise DataError(
-                f"TrainClassifier: expected documents of two labels or more, got those of "
+                f"TrainClassifier: expected documents of two labels or more{given}, got those of "
                 f"{', '.join(names) or 'none'}"
             )
         lines: list[bytes] = []
