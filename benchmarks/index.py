@@ -109,7 +109,9 @@ def once(paths: list[Path], store: str, index: Path | None = None, name: str = "
     adding, sizes = 0.0, {}
     if index:
         made = done.store.get(done.record["stretches"][-1]["keys"][0]).made
-        adding, sizes = made["cpu"], made["job"]["bytes"]
+        adding, numbers = made["cpu"], made["job"]["numbers"]
+        del numbers["documents"]  # how many; the others are bytes
+        sizes = {name.removesuffix("_bytes"): many for name, many in numbers.items()}
     return {"stay": stays(done), "seconds": seconds - adding, "adding": adding, "bytes": sizes}
 
 

@@ -46,7 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"bateia: {error}", file=sys.stderr)
         return 5
-    except Exception:
+    except Exception as error:
+        if type(error).__module__ == "obstore.exceptions":  # denied, not there, no answer
+            print(f"bateia: object store: {str(error).partition(chr(10))[0]}", file=sys.stderr)
+            return 5
         traceback.print_exc()
         print(
             "bateia: this is a fault of bateia or of a step; the lines above say where",
@@ -97,6 +100,7 @@ def _on_recipes(command: Command) -> None:
     )
     plan.add_argument("recipe", type=Path, help="a pipeline file: see docs/recipes.md")
     plan.add_argument("--input", help="read these paths in place of every source's own")
+    _allowing(plan)
     run = command("run", _run, "Run a recipe; what is done already is found and reused.")
     run.add_argument("recipe", type=Path, help="a pipeline file: see docs/recipes.md")
     _running(run)
@@ -189,14 +193,18 @@ def _running(command: argparse.ArgumentParser) -> None:
         "--workers", type=int, help="how many workers (default: one for each core)"
     )
     command.add_argument("--name", help="the run's id (default: pipeline, time and a random part)")
+    _allowing(command)
+    command.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def _allowing(command: argparse.ArgumentParser, more: str = "") -> None:
     command.add_argument(
         "--allow",
         action="append",
         default=[],
         metavar="PACKAGE",
-        help="let the recipe name steps of this package too",
+        help=f"let the recipe name steps of this package too{more}",
     )
-    command.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def _submitting(command: argparse.ArgumentParser) -> None:
@@ -214,13 +222,7 @@ def _submitting(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--insecure", action="store_true", help="submit although the cluster asks for no token"
     )
-    command.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="PACKAGE",
-        help="let the recipe name steps of this package too, and ship it",
-    )
+    _allowing(command, ", and ship it")
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -241,10 +243,9 @@ def _execute(recipe: Path, options: argparse.Namespace) -> int:
     from pipelines.report import quarantined, report
     from pipelines.runs import run
     from pipelines.store import Store
-    from stages.config import HOMES
+    from stages.config import homes
 
-    homes = (*HOMES, *(f"{package.rstrip('.')}." for package in options.allow))
-    pipeline = Pipeline.load(recipe, options.input, homes)
+    pipeline = Pipeline.load(recipe, options.input, homes(options.allow))
     store, runner, progress = Store(options.store), _runner(options), Progress()
     try:
         done = run(
@@ -286,8 +287,10 @@ def _plan(options: argparse.Namespace) -> int:
     from pipelines.forecast import forecast
     from pipelines.graph import Pipeline
     from pipelines.store import Store
+    from stages.config import homes
 
-    for line in forecast(Pipeline.load(options.recipe, options.input), Store(options.store)):
+    pipeline = Pipeline.load(options.recipe, options.input, homes(options.allow))
+    for line in forecast(pipeline, Store(options.store)):
         print(line)
     return 0
 

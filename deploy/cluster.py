@@ -29,7 +29,7 @@ from urllib.request import Request, urlopen
 from deploy.parcel import everywhere, pack
 from deploy.settings import PACKAGES
 from pipelines.graph import Pipeline
-from stages.config import HOMES
+from stages.config import homes
 from stages.errors import RunnerError, SpecError
 
 Echo: TypeAlias = Callable[[str], None]
@@ -66,8 +66,7 @@ def submit(
     SpecError before anything is sent; RunnerError if there is no such cluster, if it refuses, or if
     it is lost. On KeyboardInterrupt the run is stopped.
     """
-    homes = (*HOMES, *(f"{package.rstrip('.')}." for package in allow))
-    pipeline = Pipeline.load(recipe, inputs, homes)
+    pipeline = Pipeline.load(recipe, inputs, homes(allow))
     name = name or f"{pipeline.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     if not NAME.fullmatch(name):
         raise SpecError(f"--name: {name!r} is not a plain name: letters, digits, - and _")

@@ -55,6 +55,8 @@ def _rule(rule: Any) -> str:
 
 
 def _number(value: Any) -> str:
+    if value is None:
+        return "none"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -94,7 +96,7 @@ def summary(report: dict[str, Any]) -> str:
         numbers = ", ".join(
             f"{name} {_number(value)}" for name, value in job.get("numbers", {}).items()
         )
-        lines.append(f"{job['flow']}  {job['job']}: {numbers}")
+        lines.append(f"{job['flow']}  {job['job']}" + (f": {numbers}" if numbers else ""))
         for score in job.get("scores", []):
             ends = [
                 _number(score[side]) for side in ("before", "after") if score.get(side) is not None
@@ -136,14 +138,15 @@ def forecast(flow: str, numbers: Mapping[str, Any]) -> str:
 def example(row: Mapping[str, Any]) -> str:
     """A document for a terminal."""
     text = " ".join((row.get("text") or "").split())
-    what = row.get("rule") or row.get("fault") or row.get("stage") or "kept"
+    kept = f"kept; {row['measured']}" if "measured" in row else "kept"
+    what = row.get("rule") or row.get("fault") or row.get("stage") or kept
     value = f" = {number(row['value'])}" if row.get("value") is not None else ""
     limit = f" (bound: {bound(row['bound'])})" if "bound" in row else ""
     copy = f"; copy of {row['copy_of']}" if row.get("copy_of") else ""
     language = f"  [{row['language']}]" if row.get("language") else ""
     lines = (
         f"{row['id']}  {row.get('url') or ''}{language}",
-        f"  {row['flow']} {row.get('stage') or ''}: {what}{value}{limit}{copy}",
+        f"  {' '.join([row['flow'], row.get('stage') or '']).strip()}: {what}{value}{limit}{copy}",
         f"  {text[:CLIP]}{'...' if len(text) > CLIP else ''}",
     )
     return "\n".join(map(clean, lines)) + "\n"

@@ -263,8 +263,11 @@ class Walk:
                 )
             found[name] = self.store.place(outputs[flow][0].key, path)
         resolved = replace(step, **found)
-        if found:
-            resolved.check()
+        try:
+            if found:
+                resolved.check()
+        except SpecError as wrong:
+            raise SpecError(f"{type(step).__name__}.{wrong}") from None
         return resolved
 
     def _note(self, about: dict[str, Any]) -> str:

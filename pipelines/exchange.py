@@ -216,14 +216,14 @@ def within(sizes: np.ndarray, most: int) -> Iterator[slice]:
 
 def conclude(store: Store, target: str, barrier: str, proposals: str) -> Commit:
     """Turn all proposals into one decision, in which documents are still numbers."""
-    found = pa.concat_tables(list(_each(store, proposals, PROPOSALS)))
-    decision = barrier_of(store, barrier).conclude(found)
+    decision, about = barrier_of(store, barrier).concluded(
+        lambda: _each(store, proposals, PROPOSALS)
+    )
     numbers: list[int] = []
     if "kept" in decision.schema.names:
         kept = decision["kept"].to_numpy()
         numbers = np.unique(kept[kept < REMEMBERED] >> np.uint64(32)).tolist()
     result = {"rows": decision.num_rows, "shards": numbers}
-    about = barrier_of(store, barrier).about(found, decision)
     return _write(store, target, {CONCLUSION: decision}, {**result, "about": about})
 
 

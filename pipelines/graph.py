@@ -128,6 +128,9 @@ class Pipeline:
         flow = self.flows[name]
         self._check_shape(name, flow)
         if isinstance(flow.end, Job):
+            inner = [i for i in flow.inputs if isinstance(i, str) and self.flows[i].end is None]
+            if inner:
+                self._check_needs(name, 0, flow.end, set.intersection(*(before[i] for i in inner)))
             return set()
         sets = [
             set(DOCUMENT.names) | {f.name for f in i.adds} if isinstance(i, Source) else before[i]
@@ -135,17 +138,20 @@ class Pipeline:
         ]
         columns = set.intersection(*sets)
         for at, step in enumerate(flow.steps):
-            where = f"flows.{name}.stages[{at}].{type(step).__name__}"
-            for column in step.needs:
-                if column not in columns:
-                    raise self._wrong(
-                        where, f"needs the column {column!r}, which no step before it adds"
-                    )
-            for measure in step.measures:
-                if measure not in MEASURES:
-                    raise self._wrong(where, f"needs the measure {measure!r}, which nobody takes")
+            self._check_needs(name, at, step, columns)
             columns |= {added.name for added in step.adds}
         return columns
+
+    def _check_needs(self, name: str, at: int, step: Step, columns: set[str]) -> None:
+        where = f"flows.{name}.stages[{at}].{type(step).__name__}"
+        for column in step.needs:
+            if column not in columns:
+                raise self._wrong(
+                    where, f"needs the column {column!r}, which no step before it adds"
+                )
+        for measure in step.measures:
+            if measure not in MEASURES:
+                raise self._wrong(where, f"needs the measure {measure!r}, which nobody takes")
 
     def _check_shape(self, name: str, flow: Flow) -> None:
         if not _NAME.fullmatch(name):

@@ -19,6 +19,7 @@ from stages.shards import DOCUMENTS, FEATURES, QUARANTINE, REJECTS
 
 FILES = {"kept": DOCUMENTS, "dropped": REJECTS, "quarantined": QUARANTINE}
 WANTED = ("id", "url", "stage", "rule", "value", "copy_of", "language")
+SHOWN = (*WANTED, "measured")  # measured: of a document kept, the rule that its value is of
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def sample(run: Run, wanted: Wanted, many: int = 10) -> list[dict[str, Any]]:
             best = heapq.nsmallest(
                 many, [*best, *((*r[:2], at, key, r[2]) for r in rows)], key=_order
             )
-    return [_whole(run.store, *walked[at], key, row) for _, _, at, key, row in best]
+    asked = {"measured": wanted.reason} if wanted.verdict == "kept" and wanted.reason else {}
+    return [_whole(run.store, *walked[at], key, row | asked) for _, _, at, key, row in best]
 
 
 def _order(entry: tuple[Any, ...]) -> tuple[float, str]:
@@ -75,7 +77,8 @@ def _check(run: Run, walked: list[tuple[dict[str, Any], Pass]], wanted: Wanted) 
                 reasons |= set(stage["dropped"])
     for kind, value, known in (("stage", wanted.stage, stages), ("reason", wanted.reason, reasons)):
         if value is not None and value not in known:
-            raise DataError(f"{run.id}: no {kind} {value!r}; there are {', '.join(sorted(known))}")
+            there = ", ".join(sorted(known)) or "none"
+            raise DataError(f"{run.id}: no {kind} {value!r}; there are {there}")
     if wanted.near is not None and wanted.verdict != "dropped" and not wanted.reason:
         raise DataError(
             "--near: of documents that were kept, say by which rule's measure: --reason"
@@ -132,9 +135,10 @@ def _whole(
         for rule, *ends in step.rules_by_language.get(row.get("language") or "", step.rules)
     }
     found: dict[str, Any] = {"flow": stretch["flow"], "shard": key}
-    found |= {name: row[name] for name in WANTED if row.get(name) is not None}
-    if found.get("rule") in bounds:
-        found["bound"] = bounds[found["rule"]]
+    found |= {name: row[name] for name in SHOWN if row.get(name) is not None}
+    rule = found.get("rule") or found.get("measured")
+    if rule in bounds:
+        found["bound"] = bounds[rule]
     return found | texts_of(store, key, [row["id"]]).get(row["id"], {})
 
 

@@ -240,7 +240,7 @@ class Tuning:
                         f"{where}.{'.'.join(keys)}: this run did not measure {keys[-1]!r}; set the "
                         f"rule in the recipe and run it first"
                     )
-            found[judge.name] = moved(judge.step, bounds, where) if bounds else judge.step
+            found[judge.name] = moved(judge.step, bounds, self.flow) if bounds else judge.step
         return found
 
     def fate(self, settings: Mapping[str, Bound], without: int = 0) -> str:

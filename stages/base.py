@@ -1,7 +1,7 @@
 """The kinds of step a pipeline is made of, and the batch of documents that passes between them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeAlias
@@ -10,6 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Batch: TypeAlias = pa.RecordBatch
+Parts: TypeAlias = Callable[
+    [], Iterator[pa.Table]
+]  # a table part by part, from the first whenever called
 
 DOCUMENT = pa.schema(
     [
@@ -172,6 +175,12 @@ class Barrier(Step):
     @abstractmethod
     def conclude(self, proposals: pa.Table) -> pa.Table:
         """Turn all proposals into one decision. Independent of the order of the proposals."""
+
+    def concluded(self, parts: Parts) -> tuple[pa.Table, dict[str, Any]]:
+        """`conclude` and `about`, of the proposals of each task; they may be too many to hold at once."""
+        proposals = pa.concat_tables(parts())
+        decision = self.conclude(proposals)
+        return decision, self.about(proposals, decision)
 
     @abstractmethod
     def __call__(self, batch: Batch, decision: pa.Table) -> Batch:

@@ -1,4 +1,4 @@
-"""Which documents of some flows a model is made from: those with the lowest hashes of their ids."""
+"""Which documents of some flows a model is made from, and which of those held out may measure it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,10 +12,15 @@ import pyarrow.parquet as pq
 
 from stages.base import Batch
 from stages.errors import DataError
+from stages.kernels.hashing import string_buffers
 from stages.shards import DOCUMENTS
 
 Ranks: TypeAlias = npt.NDArray[np.uint64]  # a hash of each document's id
 Rows: TypeAlias = npt.NDArray[np.bool_]
+Runs: TypeAlias = npt.NDArray[np.uint64]  # a hash of every run of words
+
+RUN = 8  # words
+COPIED = 0.5  # share of a text's runs
 
 
 def batches(
@@ -67,3 +72,27 @@ def of(groups: pa.Array, name: str) -> Rows:
     """Which documents are of a group."""
     rows: Rows = pc.fill_null(pc.equal(groups, name), False).to_numpy(zero_copy_only=False)
     return rows
+
+
+def runs(column: pa.Array | pa.ChunkedArray) -> tuple[Runs, npt.NDArray[np.int64]]:
+    """The hash of every run of 8 words of the texts, and the text it is of."""
+    from stages.kernels.characters import table
+    from stages.kernels.contamination import ngrams_of
+
+    offsets, data = string_buffers(column)
+    found: tuple[Runs, npt.NDArray[np.int64]] = ngrams_of(data, offsets, table(), RUN)
+    return found
+
+
+def copied(column: pa.Array | pa.ChunkedArray, trained: Sequence[Runs]) -> Rows:
+    """Which texts a model has seen: more than half of their runs of words are trained on.
+
+    They would flatter it. PaLM asks for 70 % of the runs of 8 words (Chowdhery et al. 2022,
+    arXiv:2204.02311, section 8). A text of fewer words has none, and is not a copy.
+    """
+    hashes, owners = runs(column)
+    names, at = np.unique(hashes, return_inverse=True)
+    known = np.isin(names, np.concatenate(trained)) if trained else np.zeros(len(names), np.bool_)
+    many = np.bincount(owners, minlength=len(column))
+    seen: Rows = np.bincount(owners, known[at], len(column)) > COPIED * many
+    return seen

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from functools import cache, lru_cache
@@ -31,6 +32,11 @@ EXPECTED = {
 }
 StepType = TypeVar("StepType", bound=Step)
 HOMES = ("stages.", "training.", "evaluation.")
+
+
+def homes(allowed: Sequence[str]) -> tuple[str, ...]:
+    """What names of steps may begin with, where a recipe may name those of more packages."""
+    return (*HOMES, *(f"{package.rstrip('.')}." for package in allowed))
 
 
 def load_step(spec: object, where: str, homes: tuple[str, ...] = HOMES) -> Step:

@@ -192,7 +192,7 @@ class ModalFilter(Filter):
         dict[Mode, tuple[str, ...]]
     ] = {}  # rules that a value equal to the bound breaks
 
-    mode: Mode = "bateia"
+    mode: Mode = "bateia"  # whose definitions of the measures, and whose verdicts
 
     @property
     def prefix(self) -> str:

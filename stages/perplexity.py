@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from stages.base import Batch, File, Job, Resources, Stage, drop, replace
-from stages.choice import batches, limits, of, taken
+from stages.choice import Runs, batches, copied, limits, of, runs, taken
 from stages.errors import DataError, SpecError
 from stages.kernels.hashing import hash64, positions, string_buffers
 from stages.mix import salt
@@ -152,10 +152,14 @@ class TrainPerplexity(Job):
     letters of scripts without spaces one by one, of a run of one mark the first.
 
     Of each language documents are taken as their hash of `id` has it, about `sample` bytes of text,
-    each cut at 100,000 characters; of those, `heldout` are only for measuring. The report has the perplexity of these for each
-    language. The same documents give the same files. It holds 8 bytes for each word of all samples,
-    and while a model is made about 30 times the text that it is made of.
+    each cut at 100,000 characters; of those, `heldout` are only for measuring. The report has the
+    perplexity of these for each language, without those that the model has seen: more than half of
+    their runs of 8 words are in what it is trained on. It says how many these are; where they are
+    many, deduplicate first. The same documents give the same files. It holds 16 bytes for each word
+    of all samples, and while a model is made about 30 times the text that it is made of.
     """
+
+    version = 2
 
     languages: tuple[str, ...] = ()  # of which a model is made; empty: of all (column `language`)
     order: Annotated[int, Field(ge=2, le=9)] = 5  # words of the longest n-grams
@@ -165,6 +169,11 @@ class TrainPerplexity(Job):
     sample: int = 50_000_000  # bytes of text of each language, about
     heldout: Annotated[float, Field(gt=0, lt=1)] = 0.02  # share of the documents
     seed: int = 0  # another seed, other documents
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The language, of each text."""
+        return ("id", "text", "language")
 
     def check(self) -> None:
         if not self.prune or self.prune[0] != 0 or list(self.prune) != sorted(self.prune):
@@ -183,13 +192,13 @@ class TrainPerplexity(Job):
 
         samples = self._samples(inputs)
         scores: list[dict[str, Any]] = []
-        words = grams = 0
+        models = words = grams = 0
         for language in sorted(samples):
             sample = samples.pop(language)
             path = work / f"{language}.arpa"
+            held, copies = sample.measured()
             tokens, counts = self._train(sample, path)
-            words, grams = words + tokens, grams + sum(counts)
-            held = pa.chunked_array(sample.held, pa.large_string())
+            models, words, grams = models + 1, words + tokens, grams + sum(counts)
             found = np.full(len(held), np.nan)
             offsets, data = string_buffers(held)
             score(data, offsets, table(), np.arange(len(held)), load(str(work), path.name), found)
@@ -201,18 +210,19 @@ class TrainPerplexity(Job):
             ):
                 shutil.copyfileobj(file, member)
             path.unlink()
-            for what, value in (
-                ("perplexity, median of held-out documents", _median(found)),
-                ("words trained on", tokens),
-                ("n-grams", sum(counts)),
+            for what, value, unit in (
+                ("perplexity, median of held-out documents", _median(found), "perplexity"),
+                ("held-out documents", len(held), "documents"),
+                ("held-out documents left out, seen in training", copies, "documents"),
+                ("words trained on", tokens, "words"),
+                ("n-grams", sum(counts), "n-grams"),
             ):
-                unit = what.partition(",")[0]
                 scores.append({"name": what, "group": language, "after": value, "unit": unit})
         if not scores:
             raise DataError(
                 f"TrainPerplexity: no language in `from` has {self.minimum:,} bytes of text"
             )
-        numbers = {"models": len(scores) // 3, "words": words, "n_grams": grams}
+        numbers = {"models": models, "words": words, "n_grams": grams}
         return {"numbers": numbers, "series": [], "scores": scores}
 
     def _samples(self, inputs: Mapping[str, Sequence[Path]]) -> dict[str, "Sample"]:
@@ -269,6 +279,7 @@ class Sample:
 
     def __init__(self) -> None:
         self.held: list[pa.Array] = []
+        self.runs: list[Runs] = []
         self.hashes: list[npt.NDArray[np.uint64]] = []
         self.words: dict[int, str] = {}
 
@@ -277,7 +288,9 @@ class Sample:
         from stages.kernels.characters import table
         from stages.kernels.folded import spell, tokens_of
 
-        offsets, data = string_buffers(pc.utf8_slice_codeunits(column, 0, CHARACTERS))
+        column = pc.utf8_slice_codeunits(column, 0, CHARACTERS)
+        self.runs.append(runs(column)[0])
+        offsets, data = string_buffers(column)
         room = 2 * int(offsets[-1] - offsets[0]) + len(offsets)
         hashes, places = np.empty(room, np.uint64), np.empty((room, 2), np.int64)
         many = tokens_of(data, offsets, table(), BORDER, hashes, places)
@@ -292,6 +305,13 @@ class Sample:
         buffers = [None, pa.py_buffer(ends), pa.py_buffer(out)]
         spelled = pa.Array.from_buffers(pa.large_string(), len(where), buffers).to_pylist()
         self.words.update(zip((names[at] for at in fresh), spelled, strict=True))
+
+    def measured(self) -> tuple[pa.ChunkedArray, int]:
+        """The texts held out, and how many others the model will have seen; forgets the runs."""
+        held = pa.chunked_array(self.held, pa.large_string())
+        seen = copied(held, self.runs)
+        self.runs.clear()
+        return held.filter(pa.array(~seen)), int(seen.sum())
 
     def ids(self) -> tuple[npt.NDArray[np.int64], pa.Array]:
         """The text as `kneser_ney.estimate` takes it, and all words by id, in order of their hashes."""

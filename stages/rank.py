@@ -2,8 +2,10 @@
 
 import json
 from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from itertools import chain
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +13,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field
 
-from stages.base import Barrier, Batch, drop, replace
+from stages.base import Barrier, Batch, Parts, drop, replace
 from stages.errors import SpecError
 from stages.kernels.hashing import hash64
 from stages.mix import salt
 
 Ranks: TypeAlias = npt.NDArray[np.uint64]
+Counts: TypeAlias = npt.NDArray[np.int64]
 
+DIGIT = 16  # bits of a rank that are counted at a time
 HIGH, LOW = np.uint32(1 << 31), np.uint64(32)
 
 
@@ -34,9 +38,49 @@ def ranks(column: pa.Array, ids: pa.Array) -> Ranks:
     return (order << LOW) | (hash64(ids, salt("rank")) >> LOW)
 
 
+def lowest(parts: Parts, shares: Sequence[float]) -> dict[str, list[int]]:
+    """By group, the lowest rank among the best ceil(share * n) of its n documents, for each share.
+
+    `parts`: tables of `group` and `ranks`, which are read four times, once for each 16 bits of a
+    rank, the highest first: what is held are the counts of their values, 512 kB for each group and
+    share, and one table.
+    """
+    found: dict[str, list[int]] = {}
+    places: dict[str, list[int]] = {}  # how many of those that begin with the bits found are lower
+    for shift in range(64 - DIGIT, -1, -DIGIT):
+        counts: dict[str, Counts] = {}
+        for group, values in chain.from_iterable(map(_listed, parts())):
+            into = counts.setdefault(group, np.zeros((len(shares), 1 << DIGIT), np.int64))
+            for at, known in enumerate(found.get(group, [0] * len(shares))):
+                here = values
+                if shift + DIGIT < 64:
+                    here = values[values >> np.uint64(shift + DIGIT) == known]
+                digits = here >> np.uint64(shift) & np.uint64((1 << DIGIT) - 1)
+                into[at] += np.bincount(digits.astype(np.int64), minlength=1 << DIGIT)
+        for group, rows in counts.items():
+            if group not in found:
+                many = int(rows[0].sum())
+                best = [max(1, int(np.ceil(share * many - 1e-9))) for share in shares]
+                found[group], places[group] = [0] * len(shares), [many - some for some in best]
+            for at, row in enumerate(rows):
+                ends = np.cumsum(row)
+                digit = int(np.searchsorted(ends, places[group][at], "right"))
+                places[group][at] -= int(ends[digit] - row[digit])
+                found[group][at] = found[group][at] << DIGIT | digit
+    return found
+
+
+def _listed(part: pa.Table) -> Iterator[tuple[str, Ranks]]:
+    for chunk in part.select(["group", "ranks"]).to_batches():
+        for at, group in enumerate(chunk["group"].to_pylist()):
+            yield group, chunk["ranks"][at].values.to_numpy()
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Ranked(Barrier):
-    """What both barriers share: every document's rank meets every other's of its group."""
+    """What both barriers share: every document's rank is compared with every other's of its group."""
+
+    version = 2
 
     column: str  # whose value ranks the documents
     by_language: bool = False  # rank the documents of each language among themselves
@@ -46,10 +90,21 @@ class _Ranked(Barrier):
         return ("id", self.column, *(("language",) if self.by_language else ()))
 
     def sketch(self, batch: Batch) -> pa.Table:
-        """The rank of each document, which is the key too, and its group."""
-        found = ranks(batch.column(self.column), batch.column("id"))
-        rows = np.arange(batch.num_rows, dtype=np.uint32)
-        return pa.table({"key": found, "row": rows, "group": self._groups(batch)})
+        """The rank of each document, and its group. The key is another hash of `id`: any will do."""
+        kind = batch.column(self.column).type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+            raise SpecError(
+                f"{type(self).__name__}.column: documents are ranked by numbers, and "
+                f"{self.column!r} is {kind}"
+            )
+        ids = batch.column("id")
+        columns = {
+            "key": hash64(ids, salt("ranked")),
+            "row": np.arange(batch.num_rows, dtype=np.uint32),
+            "group": self._groups(batch),
+            "rank": ranks(batch.column(self.column), ids),
+        }
+        return pa.table(columns)
 
     def _groups(self, batch: Batch) -> pa.Array:
         if self.by_language:
@@ -58,21 +113,19 @@ class _Ranked(Barrier):
 
     def decide(self, sketches: pa.Table) -> pa.Table:
         """The ranks of each group: one row per group."""
-        lists = sketches.select(["group", "key"]).group_by("group", use_threads=False)
-        return lists.aggregate([("key", "list")]).rename_columns(["group", "ranks"])
+        lists = sketches.select(["group", "rank"]).group_by("group", use_threads=False)
+        return lists.aggregate([("rank", "list")]).rename_columns(["group", "ranks"])
 
     def conclude(self, proposals: pa.Table) -> pa.Table:
         """No rows, but the lowest rank of each part but the last as metadata, by group."""
-        found = {}
-        for group in sorted(pc.unique(proposals["group"]).to_pylist()):
-            lists = proposals.filter(pc.equal(proposals["group"], group))["ranks"]
-            values = np.concatenate([some.flatten().to_numpy() for some in lists.chunks])
-            # Of n documents the best ceil(share * n); `partition` finds them without a full sort.
-            counts = [max(1, int(np.ceil(part * len(values) - 1e-9))) for part in self._parts]
-            places = [len(values) - count for count in counts]
-            found[group] = np.partition(values, places)[places].tolist()
+        return self.concluded(lambda: iter([proposals]))[0]
+
+    def concluded(self, parts: Parts) -> tuple[pa.Table, dict[str, Any]]:
+        """The same, of one table of ranks at a time."""
+        found = lowest(parts, self._parts)
         empty = pa.schema([("doc", pa.uint64())]).empty_table()
-        return empty.replace_schema_metadata({"lowest": json.dumps(found, sort_keys=True)})
+        told = json.dumps(found, sort_keys=True)
+        return empty.replace_schema_metadata({"lowest": told}), {}
 
     @property
     @abstractmethod
@@ -98,8 +151,8 @@ class KeepTop(_Ranked):
 
     Documents are ranked by the column's value (as float32), those of one value by a hash of `id`; of
     n documents the best `share` * n stay, rounded up. A document without a value is worse than any
-    with one. Reason: `top.COLUMN`, with the document's value. The decision is made in one place
-    from 8 bytes for each document.
+    with one. Reason: `top.COLUMN`, with the document's value. The decision is made in one place,
+    which reads 8 bytes of each document four times and holds half a megabyte for each language.
     """
 
     late = ("share",)

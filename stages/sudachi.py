@@ -85,7 +85,7 @@ def blocks(path: Path) -> dict[str, Bytes]:
     if data[:start].tobytes() != MAGIC or version != VERSION:
         raise SpecError(
             f"mode: {path} is no dictionary of Sudachi that is read here: SudachiPy 0.7 has one, in "
-            "sudachidict-core 20260428 or later"
+            "sudachidict-core 20260723.1 or later"
         )
     reader = _Reader(data, start + 24)
     for _ in range(3):

@@ -156,9 +156,16 @@ def test_the_stage_in_the_readme_is_all_that_is_needed(tmp_path):
     source, stage = "{stages.read.Text: {paths: '*.txt'}}", "mine.shouting.Capitals: {share: 0.2}"
     recipe = f"name: mine\nflows:\n  all: {{from: [{source}], stages: [{stage}]}}\n"
     (tmp_path / "my.yaml").write_text(recipe, encoding="utf-8")
-    command = [sys.executable, "-m", "deploy.cli", "run", "my.yaml", "--quiet", "--allow", "mine"]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    bateia = [sys.executable, "-m", "deploy.cli"]
+    plan, run = (
+        subprocess.run(
+            [*bateia, *command, "my.yaml", "--allow", "mine"],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )
+        for command in (["plan"], ["run", "--quiet"])
+    )  # fmt: skip
 
+    assert "mine: the recipe is sound" in plan.stdout, plan.stderr
     assert run.returncode == 0, run.stderr
     assert "Capitals                     1 stay; capitals.share 1" in run.stdout
 

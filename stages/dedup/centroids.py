@@ -39,6 +39,11 @@ class TrainClusters(Job):
     rounds: Annotated[int, Field(ge=1)] = 20  # at most; it ends where no vector moves any more
     seed: int = 0  # of the sample and the first centroids
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What is clustered."""
+        return ("id", "embedding")
+
     def run(self, inputs: Mapping[str, Sequence[Path]], output: Path, work: Path) -> dict[str, Any]:  # noqa: ARG002
         every = [own for own, _ in self._embedded(inputs)]
         if not every:

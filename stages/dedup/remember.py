@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -38,6 +39,8 @@ class Remember(Job):
     flow of their own. A crawl that is in the index with the same documents is added no second time.
     Later crawls find copies of what this one kept, and of the copies that left for it.
     """
+
+    version = 2
 
     index: str  # folder or URL, as in `against` of the barriers
     crawl: str  # a name of letters, digits, `.`, `_` and `-`
@@ -83,11 +86,12 @@ class Remember(Job):
         if not self.stands():
             index.put(zip(placed, paths, strict=True))
         index.add(crawl, parts, {step.table: step.terms for step in self.barriers})
-        sizes: dict[str, int] = {"documents": sum(file.bytes for file in files)}
+        sizes = Counter(documents_bytes=sum(file.bytes for file in files))
         for part in parts:
-            sizes[part.table] = sizes.get(part.table, 0) + part.rows.bytes
-            sizes["bloom"] = sizes.get("bloom", 0) + part.bloom.bytes
-        return {"crawl": self.crawl, "documents": segment.count, "bytes": sizes}
+            sizes[f"{part.table}_bytes"] += part.rows.bytes
+            sizes["bloom_bytes"] += part.bloom.bytes
+        numbers = {"documents": segment.count, **sizes}
+        return {"numbers": numbers, "series": [], "scores": []}
 
 
 @dataclass

@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from deploy.cli import main
+from deploy.story import summary
 from pipelines import Flow, InProcess, Pipeline, Pool, run
 from pipelines.forecast import forecast
+from pipelines.report import report
 from pipelines.store import Store
 from stages.dedup import ExactDedup, MinHashDedup, Remember
 from stages.dedup import index as index_module
@@ -281,6 +283,17 @@ def test_what_no_recent_version_names_is_collected_once_it_is_old(tmp_path, monk
     assert len(work_files(url, "tables")) == 2
     assert Index(url).versions() == [3]
     assert list(files(url)) != []
+
+
+def test_a_run_says_what_was_remembered(crawls, tmp_path):
+    done = run(pipeline([crawls[0]], str(tmp_path / "index"), "C0"), str(tmp_path / "store"))
+    told = report(done)
+    last = summary(told).splitlines()[-1]
+
+    assert last.startswith("remembered  Remember: ")
+    assert f" documents {len(kept(done))}, documents_bytes " in last
+    told["jobs"][0]["numbers"] = {}
+    assert summary(told).splitlines()[-1] == "remembered  Remember"
 
 
 def test_the_command_lists_compacts_and_removes(url, tmp_path, capsys):

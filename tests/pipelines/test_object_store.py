@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy.cli import main
 from pipelines import InProcess, Pool, Run, Store, run
 from pipelines.audit import explain, sweep, verify
 from pipelines.report import report
@@ -112,3 +113,11 @@ def test_what_a_killed_process_fetched_is_removed_by_the_next(store):
     os.utime(home.cache.parent, (long_ago, long_ago))
     ObjectHome(store.url)
     assert home.cache.exists()
+
+
+def test_a_bucket_that_is_not_there_is_said_in_a_line(s3, capsys):
+    assert main(["gc", "--store", s3.replace("shelf", "nowhere")]) == 5
+    (told,) = capsys.readouterr().err.splitlines()
+
+    assert told.startswith("bateia: object store: ")
+    assert "404 Not Found" in told

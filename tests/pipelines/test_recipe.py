@@ -5,6 +5,8 @@ import pytest
 from pipelines.graph import Flow, Pipeline
 from pipelines.recipe import parse
 from stages.errors import SpecError
+from stages.language import LanguageFilter
+from stages.perplexity import TrainPerplexity
 from stages.quality import GopherQuality
 from tests.steps import Count, Lines, Longer, Upper
 
@@ -95,6 +97,14 @@ def test_steps_that_do_not_fit_together_are_refused(flows, message):
 def test_a_missing_column_is_found_before_work_starts():
     with pytest.raises(SpecError, match=r"flows.a.stages\[0\].Needy: needs the column 'language'"):
         Pipeline("p", {"a": Flow([Lines(paths="x")], [Needy()])})
+
+
+def test_a_column_that_a_job_needs_of_documents_is_missed_before_work_starts():
+    flows = {"a": Flow([Lines(paths="x")]), "b": Flow(["a"], [TrainPerplexity()])}
+    with pytest.raises(SpecError, match=r"flows.b.stages\[0\].TrainPerplexity: needs the column"):
+        Pipeline("p", flows)
+    flows["a"] = Flow([Lines(paths="x")], [LanguageFilter()])
+    assert Pipeline("p", flows).order() == ["a", "b"]
 
 
 class Needy(Longer):

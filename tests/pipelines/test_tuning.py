@@ -1,5 +1,6 @@
 """What other thresholds would have kept, against a second run that has them."""
 
+import re
 import sys
 from itertools import chain
 
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.cli import main
+from deploy.story import example
 from pipelines import Flow, Pipeline, Store, run
 from pipelines.audit import explain
 from pipelines.bounds import with_bounds
@@ -233,6 +235,7 @@ def test_examples_are_what_was_asked_for_and_the_same_every_time(done, wanted):
         assert wanted.verdict != "dropped" or row["rule"]
         assert wanted.stage in (None, row.get("stage"))
         assert wanted.language in (None, row["language"])
+        assert (row.get("measured") is not None) == bool(wanted.verdict == "kept" and wanted.reason)
         if wanted.reason and wanted.verdict == "dropped":
             assert (row["rule"], row["bound"][0]) in {
                 ("gopher.words", 30),
@@ -249,6 +252,18 @@ def test_examples_of_what_is_not_there_say_what_is(done):
         sample(done, Wanted(flow="crwl"))
     with pytest.raises(DataError, match=r"no reason 'gopher.word'; there are .*gopher.words"):
         sample(done, Wanted(reason="gopher.word"))
+
+
+def test_a_document_kept_is_shown_with_the_measure_and_the_bounds_it_was_judged_by(done):
+    wanted = Wanted(verdict="kept", reason="gopher.words", near=45, flow="crawl")
+    shown = example(sample(done, wanted, 1)[0]).splitlines()[1]
+
+    assert re.fullmatch(r"  crawl: kept; gopher.words = \d+ \(bound: .*\d+\)", shown)
+
+
+def test_a_bound_of_the_wrong_shape_is_named_once(outlook):
+    with pytest.raises(SpecError, match=r"^crawl\.GopherQuality\.words: expected a list"):
+        outlook.numbers({"crawl.GopherQuality.words": 40})
 
 
 def test_a_rule_that_was_not_measured_is_not_guessed(done, outlook):

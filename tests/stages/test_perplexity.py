@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 import re
 import unicodedata
 from functools import cache
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 
 from stages.base import part
 from stages.errors import DataError, SpecError
+from stages.kernels.hashing import positions
+from stages.mix import salt
 from stages.perplexity import MODELS, PerplexityFilter, Sample, TrainPerplexity
 from tests.documents import ENGLISH, PORTUGUESE, documents
 from tests.models import language_models
@@ -113,9 +116,28 @@ def test_the_same_documents_give_the_same_models_however_they_lie_in_shards(tmp_
         out.mkdir()
         told = TrainPerplexity(order=3, minimum=0).run({"texts": pieces}, out, out)
         found.append((out / MODELS).read_bytes())
-        assert [row["group"] for row in told["scores"]] == ["en"] * 3 + ["pt"] * 3
+        assert [row["group"] for row in told["scores"]] == ["en"] * 5 + ["pt"] * 5
 
     assert found[0] == found[1]
+
+
+def test_only_held_out_documents_that_were_not_seen_are_measured(tmp_path):
+    chance = random.Random(0)
+    texts = [" ".join(chance.choices(WORDS, k=40)) for _ in range(200)]
+    texts += [f"{text} {n}" for n, text in enumerate(texts[:10] * 10)]
+    home = shard(tmp_path / "a", spoken(*texts))
+    job = TrainPerplexity(order=3, minimum=0, heldout=0.3)
+    told = job.run({"texts": [home]}, tmp_path, tmp_path)["scores"]
+    median, measured, seen, *_ = (row["after"] for row in told)
+
+    aside = positions(pa.array([f"test#{n}" for n in range(300)]), salt("heldout", 0)) < 0.3
+    trained = set(itertools.compress((text.rsplit(" ", 1)[0] for text in texts), ~aside))
+    copies = [n for n in np.flatnonzero(aside).tolist() if n >= 200 or texts[n] in trained]
+    assert seen == len(copies) > 20
+    assert measured == aside.sum() - seen > 20
+    model = PerplexityFilter(models=str(tmp_path / MODELS))
+    fresh = [texts[n] for n in np.flatnonzero(aside).tolist() if n not in copies]
+    assert median == np.median(model(spoken(*fresh))["perplexity"].to_numpy())
 
 
 def test_only_the_languages_that_are_wanted_and_have_text_enough_get_a_model(tmp_path):

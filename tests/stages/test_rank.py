@@ -9,10 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.errors import SpecError
-from stages.rank import Buckets, KeepTop, ranks
+from stages.rank import Buckets, KeepTop, lowest, ranks
 from tests.stages.barriers import documents, drive, shards
 
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.5, 1.0, None, -3.0]), min_size=1, max_size=60)
+
+
+def test_documents_are_ranked_by_numbers_only():
+    rows = documents(["a", "b"]).append_column("language", pa.array(["pt", "en"]))
+    for step in (KeepTop(column="language"), Buckets(column="language", by_language=False)):
+        with pytest.raises(
+            SpecError, match="column: documents are ranked by numbers, and 'language'"
+        ):
+            step.sketch(rows)
 
 
 def scored(scores, **columns):
@@ -42,6 +51,29 @@ def test_ranks_sort_as_their_scores(scores):
                 assert one <= other
             elif not math.isnan(b):
                 assert (a < b) == (one < other)
+
+
+NUMBERS = st.integers(0, 2**64 - 1) | st.sampled_from([0, 1, 2**63 - 1, 2**63, 2**64 - 1])
+ONE = st.dictionaries(st.sampled_from(["", "pt", "en"]), st.lists(NUMBERS, min_size=1), max_size=3)
+
+
+@given(st.lists(ONE, max_size=4), st.lists(st.floats(0.01, 0.99), min_size=1, max_size=3))
+def test_the_lowest_of_the_best_is_found_part_by_part_as_by_sorting(given, shares):
+    kind = pa.schema([("group", pa.string()), ("ranks", pa.list_(pa.uint64()))])
+    tables = [pa.table([list(one), list(one.values())], kind) for one in given]
+    read = []
+
+    def parts():
+        read.append(1)
+        return iter(tables)
+
+    expected = {}
+    for group in {name for one in given for name in one}:
+        values = sorted((rank for one in given for rank in one.get(group, [])), reverse=True)
+        counts = [max(1, math.ceil(share * len(values) - 1e-9)) for share in shares]
+        expected[group] = [values[count - 1] for count in counts]
+    assert lowest(parts, shares) == expected
+    assert len(read) == 4
 
 
 def test_of_equals_the_choice_does_not_depend_on_their_order():

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.base import part
+from stages.choice import copied, runs
 from stages.errors import DataError, SpecError
 from stages.scores import ClassifierFilter, TrainClassifier, area, curve, lines_of
 from tests.documents import ENGLISH, PORTUGUESE, documents
@@ -137,10 +138,42 @@ def test_labels_may_be_a_field_of_the_documents_and_may_be_renamed(tmp_path):
 def test_a_document_is_held_out_under_every_label_or_none(tmp_path):
     texts = sentences(PORTUGUESE, 100, 1)
     both = {n: [flow(tmp_path / n, texts, "same")] for n in ("a", "b")}
-    _, trained, held = TrainClassifier(**SMALL)._documents(both)
+    _, trained, held, _ = TrainClassifier(**SMALL)._documents(both)
 
     assert set(trained.lines).isdisjoint(held.lines)
     assert len(trained.lines) + len(held.lines) == 200
+
+
+def windows(text):
+    words = text.split()
+    return [tuple(words[at : at + 8]) for at in range(len(words) - 7)]
+
+
+TEXTS = st.lists(st.lists(st.sampled_from("abc"), max_size=20).map(" ".join), max_size=6)
+
+
+@given(TEXTS, TEXTS)
+def test_a_text_was_seen_if_more_than_half_of_its_runs_of_words_were(held, trained):
+    known = {run for text in trained for run in windows(text)}
+    expected = [
+        sum(run in known for run in windows(text)) * 2 > len(windows(text)) for text in held
+    ]
+    found = [runs(pa.array([text], pa.large_string()))[0] for text in trained]
+
+    assert copied(pa.array(held, pa.large_string()), found).tolist() == expected
+
+
+def test_held_out_documents_that_were_seen_in_training_are_not_judged(tmp_path):
+    fresh = sentences(" ".join("abcdefghijklmnopqrstuvwxyz"), 300, 1)
+    near = [f"{text} again" for text in fresh[:20] * 15]
+    labels = {"fresh": fresh, "near": near, "other": sentences(PORTUGUESE, 300, 2)}
+    flows = {name: [flow(tmp_path / name, texts, name)] for name, texts in labels.items()}
+    two = {name: flows[name] for name in ("fresh", "other")}
+    told = TrainClassifier(**SMALL).run(two, tmp_path, tmp_path)["numbers"]
+
+    assert told["held_out"] > 0 == told["held_out_copies"]
+    with pytest.raises(DataError, match="none held out that it has not seen"):
+        TrainClassifier(**SMALL).run(flows, tmp_path, tmp_path)
 
 
 def test_what_cannot_be_trained_on_is_refused(flows, tmp_path):
