@@ -32,9 +32,10 @@ test: lint types
 	$(MAKE) --no-print-directory test-cluster
 
 # Two halves of about the same length, for two cores: what steps do, and what runs do. Ray gives up on
-# a node that comes up slowly, so two nodes are started when nothing else runs.
+# a node that comes up slowly, so two nodes are started when nothing else runs. Steps are tested with
+# every index of every kernel checked, where numba would read on; such code is kept apart from the other.
 test-steps: setup
-	$(BIN)/python -m pytest tests/contract tests/stages tests/test_architecture.py tests/test_docs.py
+	NUMBA_BOUNDSCHECK=1 NUMBA_CACHE_DIR=$(CURDIR)/.numba/checked $(BIN)/python -m pytest tests/contract tests/stages tests/test_architecture.py tests/test_docs.py
 
 test-runs: setup
 	$(BIN)/python -m pytest tests --ignore=tests/contract --ignore=tests/stages --ignore=tests/test_architecture.py --ignore=tests/test_docs.py --ignore=tests/deploy/test_cluster.py

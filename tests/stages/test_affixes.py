@@ -3,6 +3,7 @@
 # ruff: noqa: RUF001 -- other scripts
 
 import re
+from functools import cache
 
 import numpy as np
 import pyarrow as pa
@@ -89,6 +90,13 @@ class Tokenizer:
         self.find_prefix = self.find_suffix = self.find_infix = None
 
 
+@cache
+def by_infixes(pattern: str) -> ByRules:
+    rules, tokenizer = ByRules.__new__(ByRules), Tokenizer(infixes=pattern)
+    rules.rules = compiled(tokenizer), special_cases(tokenizer)
+    return rules
+
+
 def cut(rules: ByRules, chunks: list[str]) -> list[list[int] | None]:
     """The characters of the tokens of each chunk, None where the rules do not tell."""
     assert rules.rules
@@ -152,9 +160,6 @@ def test_the_rules_tell_of_prose_so_that_spacy_is_not_asked(monkeypatch):
 )
 @given(text=st.text(st.sampled_from("ab-',+0AZ…cdé"), min_size=1, max_size=12))
 def test_an_automaton_finds_what_the_expression_finds(pattern, text):
-    rules = ByRules.__new__(ByRules)
-    tokenizer = Tokenizer(infixes=pattern)
-    rules.rules = compiled(tokenizer), special_cases(tokenizer)
     expected, last = [], 0
     for match in re.finditer(pattern, text):
         if match.start() > 0:
@@ -162,7 +167,7 @@ def test_an_automaton_finds_what_the_expression_finds(pattern, text):
             last = match.end()
     expected = [size for size in [*expected, len(text) - last] if size]
 
-    assert cut(rules, [text]) == [expected]
+    assert cut(by_infixes(pattern), [text]) == [expected]
 
 
 @pytest.mark.parametrize(
