@@ -93,6 +93,7 @@ ORDINAL_LANGUAGES = (
     *("bs", "cs", "da", "de", "et", "fi", "fo", "hr", "hu", "is", "lv", "nb", "nn"),
     *("no", "pl", "sk", "sl", "sr", "tr"),
 )
+CHINESE_LANGUAGES = ("zh", "yue", "wuu")
 COUNTS = (
     *("characters", "bytes", "words", "longest_word", "stop_words", "sentences"),
     *("lines", "third_longest_line", "paragraphs"),
@@ -193,39 +194,46 @@ class Measure(Stage):
         from stages.kernels import measures
         from stages.kernels.characters import table
         from stages.kernels.stopwords import stop_table
+        from stages.kernels.unspaced import cutter, letters_only
 
         def longest(names: tuple[str, ...]) -> int:
             return max((int(name.split("_")[1]) for name in names if name in self.names), default=0)
 
         wanted = measures.Wanted(
-            hashes=WORD_HASHES in self.names,
             stop_words=self._wants(("stop_words", "stop_word_share")),
             diversity=self._wants(("unique_words", "word_entropy")),
             gram=longest(measures.GRAMS),
             phrase=longest(measures.PHRASES),
         )
-        folds = wanted.hashes or wanted.diversity or wanted.phrase
-        room = measures.word_room(offsets, wanted.hashes) if folds else 0
-        folded = np.empty(room, np.uint64)
-        lists, customs = _lists(batch), _customs(batch)
+        asked = WORD_HASHES in self.names
+        shingled = np.empty(offsets[-1] - offsets[0] if asked else 0, np.uint64)
+        only = self.names == (WORD_HASHES,)  # then no words are needed, nor their models
+        lists, customs = _lists(batch), _customs(batch, only)
         stretches = measures.words_of(
-            data, offsets, table(), wanted, stop_table(), lists, customs, folded, out
+            *(data, offsets, table(), wanted, stop_table(), lists, customs),
+            *(letters_only() if only else cutter(), shingled, out),
         )
-        if not wanted.hashes:
+        if not asked:
             return None
-        values = pa.array(folded[: stretches[-1]].copy())
+        values = pa.array(shingled[: stretches[-1]].copy())
         return pa.LargeListArray.from_arrays(pa.array(stretches), values)
 
 
-def _customs(batch: Batch) -> np.ndarray:
-    """How the language of each row writes words, as bits; 0 where it is not known."""
-    from stages.kernels.words import HYPHENS, ORDINALS
+def _customs(batch: Batch, letters: bool) -> np.ndarray:
+    """How the language of each row writes words, as bits; 0 where it is not known.
 
+    `letters`: those of scripts without spaces are not cut into words.
+    """
+    from stages.kernels.manners import HYPHENS, ORDINALS
+    from stages.kernels.unspaced import CHINESE, JAPANESE, LETTERS
+
+    base = LETTERS if letters else 0
     if "language" not in batch.schema.names:
-        return np.zeros(batch.num_rows, np.uint8)
+        return np.full(batch.num_rows, base, np.uint8)
     customs = {**dict.fromkeys(ORDINAL_LANGUAGES, ORDINALS), "en": HYPHENS}
+    customs |= {**dict.fromkeys(CHINESE_LANGUAGES, CHINESE), "ja": JAPANESE}
     named = batch.column("language").to_pylist()
-    return np.array([customs.get(name, 0) for name in named], np.uint8)
+    return np.array([customs.get(name, 0) | base for name in named], np.uint8)
 
 
 def _lists(batch: Batch) -> np.ndarray:

@@ -17,9 +17,10 @@ from stages.kernels import characters as ch
 from stages.kernels import eight
 from stages.kernels.characters import CLASS_BITS, table
 from stages.kernels.hashing import string_buffers
+from stages.kernels.manners import BREAKS
 from stages.kernels.phrases import boilerplate, compile_phrases, find_phrases, first_points, fold
 from stages.kernels.rewrite import judge_line, read_line, seek, sieve
-from stages.kernels.words import BREAKS, COUNTS, Asked, cut
+from stages.kernels.words import COUNTS, Asked, cut
 from stages.measure import Measure
 from stages.quality import C4Quality
 
