@@ -200,38 +200,41 @@ class Measure(Stage):
             return max((int(name.split("_")[1]) for name in names if name in self.names), default=0)
 
         wanted = measures.Wanted(
+            hashes=WORD_HASHES in self.names,
             stop_words=self._wants(("stop_words", "stop_word_share")),
             diversity=self._wants(("unique_words", "word_entropy")),
             gram=longest(measures.GRAMS),
             phrase=longest(measures.PHRASES),
         )
-        asked = WORD_HASHES in self.names
-        shingled = np.empty(offsets[-1] - offsets[0] if asked else 0, np.uint64)
+        folds = wanted.hashes or wanted.diversity or wanted.phrase
+        room = measures.word_room(offsets, wanted.hashes) if folds else 0
+        folded = np.empty(room, np.uint64)
         only = self.names == (WORD_HASHES,)  # then no words are needed, nor their models
         lists, customs = _lists(batch), _customs(batch, only)
         stretches = measures.words_of(
             *(data, offsets, table(), wanted, stop_table(), lists, customs),
-            *(letters_only() if only else cutter(), shingled, out),
+            *(letters_only() if only else cutter(), folded, out),
         )
-        if not asked:
+        if not wanted.hashes:
             return None
-        values = pa.array(shingled[: stretches[-1]].copy())
+        values = pa.array(folded[: stretches[-1]].copy())
         return pa.LargeListArray.from_arrays(pa.array(stretches), values)
 
 
 def _customs(batch: Batch, letters: bool) -> np.ndarray:
     """How the language of each row writes words, as bits; 0 where it is not known.
 
-    `letters`: those of scripts without spaces are not cut into words.
+    `letters`: Chinese and Japanese are not cut into words.
     """
-    from stages.kernels.manners import HYPHENS, ORDINALS
+    from stages.kernels.manners import APART, HYPHENS, ORDINALS
     from stages.kernels.unspaced import CHINESE, JAPANESE, LETTERS
 
     base = LETTERS if letters else 0
     if "language" not in batch.schema.names:
         return np.full(batch.num_rows, base, np.uint8)
     customs = {**dict.fromkeys(ORDINAL_LANGUAGES, ORDINALS), "en": HYPHENS}
-    customs |= {**dict.fromkeys(CHINESE_LANGUAGES, CHINESE), "ja": JAPANESE}
+    if not letters:
+        customs |= dict.fromkeys(CHINESE_LANGUAGES, CHINESE | APART) | {"ja": JAPANESE | APART}
     named = batch.column("language").to_pylist()
     return np.array([customs.get(name, 0) | base for name in named], np.uint8)
 

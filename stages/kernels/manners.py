@@ -31,8 +31,9 @@ MANNERS[[ord(mark) for mark in "-/.@\\^|~+"]] = CLINGS
 MANNERS[[ord(mark) for mark in "_&'@\\^|+(["]] |= JOINS
 
 # Customs of languages: a number with a full stop is an ordinal (`3.`); a hyphen between two letters
-# that are no capitals parts two words (`well-known`), as in spaCy's English.
-ORDINALS, HYPHENS = 1, 2
+# that are no capitals parts two words (`well-known`), as in spaCy's English; no mark belongs to a word,
+# as in the tokenizers of Chinese and Japanese.
+ORDINALS, HYPHENS, APART = 1, 2, 32
 
 
 @lean
@@ -62,6 +63,8 @@ def belonging(
     `last` and `before` are the classes of the last two letters or digits of the word.
     """
     point, size = decode(data, at, end)
+    if customs & APART:
+        return at
     here, clings, joins = at, True, True
     while here < end and data[here] < 0x80 and MANNERS[data[here]]:
         clings = clings and MANNERS[data[here]] & CLINGS != 0 and data[here] != DOT

@@ -19,11 +19,12 @@ from stages.kernels.characters import (
     decode,
 )
 from stages.kernels.lines import measure_lines, measure_repeats
+from stages.kernels.manners import APART, HYPHENS, ORDINALS
 from stages.kernels.ngrams import diversity, measure_ngrams, table_size
 from stages.kernels.phrases import JAVASCRIPT, LOREM_IPSUM, POLICY, Phrases
 from stages.kernels.rewrite import judge_line, read_line, seek, sieve
 from stages.kernels.stopwords import Stops, count_stop_words
-from stages.kernels.unspaced import Cutter
+from stages.kernels.unspaced import LETTERS, Cutter
 from stages.kernels.words import Asked, Hashes, Numbers, cut
 
 Rows: TypeAlias = npt.NDArray[np.float64]
@@ -86,6 +87,7 @@ STOP_WORDS, UNIQUE, FIRST_GRAM, FIRST_PHRASE = 10, 12, 14, 14 + len(GRAMS)
 class Wanted(NamedTuple):
     """What is asked of the words beyond counts."""
 
+    hashes: bool  # the column `word_hashes`
     stop_words: bool
     diversity: bool  # of WORD_MEASURES, those of different words
     gram: int  # words and marks of the longest n-gram of GRAMS, 0 without any
@@ -134,42 +136,47 @@ def words_of(
     languages: Numbers,
     customs: Bytes,
     cutter: Cutter,
-    shingled: Hashes,
+    folded: Hashes,
     out: Rows,
 ) -> Numbers:
-    """Fill `out` (documents x WORD_MEASURES); return where in `shingled` each document's words end.
+    """Fill `out` (documents x WORD_MEASURES); return where in `folded` each document's words end.
 
     `languages` says which list of stop words holds for each document (`stopwords.ANY`: not known),
-    `customs` how its language writes words (`words.HYPHENS`...); `shingled` has a hash's room
-    for each byte, or none if it is not asked for.
+    `customs` how its language writes words (`words.HYPHENS`...); `folded` has room for `word_room`
+    hashes, or for one document's if the column is not asked for. In the column, what Chinese and
+    Japanese are cut into is letters: signatures of documents are made of it.
     """
     room = word_room(offsets, False)
     exact = room if wanted.stop_words or wanted.gram else 0
     hashes, ends = np.empty(exact, np.uint64), np.empty(exact + 1 if exact else 0, np.int64)
-    folded = np.empty(room if wanted.diversity or wanted.phrase else 0, np.uint64)
     word_ends = np.empty(room + 1 if wanted.phrase else 0, np.int64)
     counts, grams = np.zeros(wd.COUNTS, np.int64), np.zeros(len(GRAMS), np.int64)
     seen, tallies = np.zeros(len(stops[1]), np.uint8), np.zeros((64, 2), np.int64)
     stretches = np.zeros(len(offsets), np.int64)
     for row in range(len(offsets) - 1):
         start, end = offsets[row], offsets[row + 1]
-        asked = Asked(hashes, ends, folded, word_ends, shingled[stretches[row] :])
+        mine = folded[stretches[row] :]
+        asked = Asked(hashes, ends, mine, word_ends)
         tokens = cut(data, start, end, table, customs[row], cutter, asked, counts)
         words, characters = counts[wd.WORDS], max(1, counts[wd.CHARACTERS])
-        stretches[row + 1] = stretches[row] + counts[wd.SHINGLES]
         _counted(counts, tokens, out[row])
         if wanted.stop_words:
             many, all_ = count_stop_words(hashes, tokens, languages[row], stops, seen, tallies)
             out[row, STOP_WORDS], out[row, STOP_WORDS + 1] = many, all_ / max(1, words)
         if wanted.diversity:
-            many, out[row, UNIQUE + 1] = diversity(folded, words)
+            many, out[row, UNIQUE + 1] = diversity(mine, words)
             out[row, UNIQUE] = many / max(1, words)
         if wanted.gram:
             measure_ngrams(hashes, ends, tokens, wanted.gram, False, grams)
             out[row, FIRST_GRAM:FIRST_PHRASE] = grams / characters
         if wanted.phrase:
-            measure_ngrams(folded, word_ends, words, wanted.phrase, True, grams)
+            measure_ngrams(mine, word_ends, words, wanted.phrase, True, grams)
             out[row, FIRST_PHRASE:] = grams / max(1, counts[wd.LETTERS])
+        if wanted.hashes and (counts[wd.WORDED] or customs[row] & APART):
+            plain = Asked(hashes[:0], ends[:0], mine, word_ends[:0])
+            others = customs[row] & (ORDINALS | HYPHENS) | LETTERS
+            cut(data, start, end, table, others, cutter, plain, counts)
+        stretches[row + 1] = stretches[row] + (counts[wd.WORDS] if wanted.hashes else 0)
     return stretches
 
 

@@ -59,7 +59,7 @@ def _hash(word: str) -> np.uint64:
     data = np.frombuffer(word.encode(), np.uint8)
     hashes, ends = np.zeros(len(data), np.uint64), np.zeros(len(data) + 1, np.int64)
     counts = np.zeros(COUNTS, np.int64)
-    asked = Asked(hashes, ends, hashes[:0], ends[:0], hashes[:0])
+    asked = Asked(hashes, ends, hashes[:0], ends[:0])
     tokens = cut(data, 0, len(data), table(), LETTERS, letters_only(), asked, counts)
     assert tokens == 1, f"stop word {word!r} is not one word"
     found: np.uint64 = hashes[0]

@@ -169,15 +169,18 @@ def _beside(kind: np.uint32) -> np.uint32:
 
 
 @lean
-def mark_words(many: int, customs: int, cutter: Cutter) -> None:
-    """Mark in `room.ends` the letters that end a word of the run in `room`."""
+def mark_words(many: int, customs: int, cutter: Cutter) -> int:
+    """Mark in `room.ends` the letters that end a word of the run in `room`.
+
+    How many letters they are, 0 where each is a word because none are cut into words.
+    """
     points, _, ends, costs, nexts = cutter.room
     ends[:many] = 1
     if customs & LETTERS or not in_words(points[bd.PAD]):
-        return
+        return 0
     if customs & JAPANESE:
         bd.cut_kana(points, many, cutter.borders, ends)
-        return
+        return many
     first = 0
     letters = points[bd.PAD :]
     while first < many:
@@ -187,3 +190,4 @@ def mark_words(many: int, customs: int, cutter: Cutter) -> None:
         if last - first > 1:
             hn.cut_han(letters, first, last, cutter.han, costs, nexts, ends)
         first = last + 1
+    return many

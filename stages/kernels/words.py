@@ -42,6 +42,7 @@ from stages.kernels.eight import letters as ascii_letters
 from stages.kernels.forms import BASIS, PRIME, fold_of, hash_of
 from stages.kernels.hashing import mix
 from stages.kernels.manners import (
+    APART,
     BREAKS,
     CLASS,
     CLINGS,
@@ -66,7 +67,7 @@ NEWLINE, BLANK, NUMBER_SIGN, ELLIPSIS = 10, 32, 35, 0x2026
 # all URLs.
 WORDS, LETTERS, ALPHABETICS, NUMBER_SIGNS, ELLIPSES, NEWLINES, CHARACTERS = range(7)
 CAPITALS, LONGEST, URLS = range(7, 10)
-SHINGLES = 10  # hashes in `Asked.shingled`
+WORDED = 10  # letters that were cut into words, in scripts without spaces
 COUNTS = 11
 
 
@@ -77,7 +78,6 @@ class Asked(NamedTuple):
     ends: Numbers  # with `hashes`: 0, then the characters in all tokens up to each
     folded: Hashes  # of each word, the hash of the folded form (see `characters.table`)
     word_ends: Numbers  # 0, then the characters in all words up to each
-    shingled: Hashes  # as `folded`, but in scripts without spaces of each letter
 
 
 @lean
@@ -97,7 +97,7 @@ def cut(
     run of digits is one 0. `counts` is overwritten.
     """
     counts[:] = 0
-    hashes, ends, folded, word_ends, shingled = asked
+    hashes, ends, folded, word_ends = asked
     ends[:1], word_ends[:1] = 0, 0
     tokens, at, free = 0, start, start
     characters, words, letters, alphabetics = 0, 0, 0, 0
@@ -120,7 +120,8 @@ def cut(
                 )
                 tokens, words, free = tokens + more, words + more, at
                 continue
-            if point < 0x80 and MANNERS[point] & CLINGS and not (at > start and free == at):
+            clings = point < 0x80 and MANNERS[point] & CLINGS and not customs & APART
+            if clings and not (at > start and free == at):
                 begin = clinging(data, at, end, table)
             word = begin > at or not kind & PUNCTUATION
             if not word:
@@ -130,13 +131,8 @@ def cut(
                 at, length, seen, lower, ascii_ = _word(
                     data, first, begin, end, table, customs, counts
                 )
-            if len(folded) or len(shingled):
-                fold = fold_of(data, first, at, table)
-                if len(folded):
-                    folded[words] = fold
-                if len(shingled):
-                    shingled[counts[SHINGLES]] = fold
-                    counts[SHINGLES] += 1
+            if len(folded):
+                folded[words] = fold_of(data, first, at, table)
             if len(word_ends):
                 word_ends[words + 1] = word_ends[words] + length
             words += 1
@@ -174,15 +170,12 @@ def _run(
     counts: Numbers,
 ) -> tuple[int, int]:
     """Take the words of a run of letters without spaces: where it ends, and how many there are."""
-    hashes, ends, folded, word_ends, shingled = asked
+    hashes, ends, folded, word_ends = asked
     many, stop = read(data, start, at, end, table, cutter.room)
-    mark_words(many, customs, cutter)
+    counts[WORDED] += mark_words(many, customs, cutter)
     _, places, lasts, _, _ = cutter.room
     letters, first, found = cutter.room.points[PAD:], 0, 0
     for last in range(many):
-        if len(shingled):
-            shingled[counts[SHINGLES]] = fold_of(data, places[last], places[last + 1], table)
-            counts[SHINGLES] += 1
         if not lasts[last]:
             continue
         length, code, fold, kinds = last + 1 - first, BASIS, BASIS, np.uint32(0)
