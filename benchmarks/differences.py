@@ -92,10 +92,14 @@ def _class_of(default: Stage, strict: Stage, code: str, one: Batch, reason: str 
 
 def _class_of_lines(one: Batch, reason: str | None, unspaced: bool) -> str:
     """The same for C4."""
-    lenient = C4Quality(mode=MODE, words_per_line=None, no_terminal_punctuation=False)
-    if unspaced and not reason and judged(lenient, one)[0] is None:
-        return BLANKS
     blame = reason or judged(C4Quality(mode=MODE), one)[0]
+    if unspaced and not reason and blame == "c4.sentences":
+        # Whether it is short of sentences only for the lines that it leaves out; those may have braces.
+        lenient = C4Quality(
+            mode=MODE, words_per_line=None, no_terminal_punctuation=False, curly_bracket=False
+        )
+        if judged(lenient, one)[0] is None:
+            return BLANKS
     return SENTENCES if blame == "c4.sentences" else LINES
 
 

@@ -18,26 +18,42 @@ Points: TypeAlias = npt.NDArray[np.uint32]
 Costs: TypeAlias = npt.NDArray[np.int64]
 
 FIRST, LAST = 0x4E00, 0x9FD5  # letters that jieba takes for Han; any other is a word of its own
+SPAN = LAST - FIRST + 1
 UNIT = 1 << 16  # of costs, which are natural logarithms of one over a probability
 NEVER = 1 << 30
 LONGEST = 16  # letters of a word of the dictionary
+COST = 24  # bits of a cost; all of them set: no word
+NO_WORD = np.uint64((1 << COST) - 1)
+MORE = np.uint64(1)  # the last bit of an entry, before it its cost, before that its key
 CHECK = np.uint64((1 << 39) - 1)
-MORE, NO_WORD = np.uint64(1), np.uint64((1 << 24) - 1)
-ENTRY = 25  # bits of an entry before the check: the cost, and MORE
 B, M, E, S = range(4)  # a letter that begins, continues, ends, is a word
 
 
 class Han(NamedTuple):
-    """The dictionary as an open hash table of words and their beginnings, and the model.
+    """The dictionary as hash tables of words and their beginnings, and the model of letters.
 
-    An entry is the hash, the cost (NO_WORD: only a beginning), and MORE where longer words begin so.
+    `pairs` has those of two letters, at one of two neighbouring slots or further on; `entries` longer
+    ones. An entry is a key, a cost, and MORE if longer words begin so.
     """
 
-    entries: Hashes  # of two letters and more
-    letters: Points  # of each from FIRST on: cost << 1 | MORE
+    letters: Points  # the cost of each from FIRST on
+    pairs: Hashes
+    entries: Hashes
+    triples: npt.NDArray[np.uint8]  # a bit for each hash of three letters that begin a word
     begins: Costs  # of B and S
     turns: Costs  # from state to state
     emits: Costs  # letters x states
+
+
+@lean_inline
+def _pair(first: np.uint32, second: np.uint32) -> np.uint64:
+    """The key of two letters, never 0."""
+    return np.uint64(first) << np.uint64(15) | np.uint64(second - np.uint32(FIRST))
+
+
+@lean_inline
+def _pair_slot(key: np.uint64, mask: np.uint64) -> np.uint64:
+    return (key * STEP >> np.uint64(40)) & mask & ~np.uint64(1)
 
 
 @lean_inline
@@ -46,14 +62,21 @@ def _slot(entries: Hashes, code: np.uint64) -> np.uint64:
     key, mask = code * STEP, np.uint64(len(entries) - 1)
     slot = (key >> np.uint64(40)) & mask
     check = key & CHECK
-    while entries[slot] and entries[slot] >> np.uint64(ENTRY) != check:
+    while entries[slot] and entries[slot] >> np.uint64(COST + 1) != check:
         slot = (slot + np.uint64(1)) & mask
     return slot
 
 
 @lean_inline
 def _longer(code: np.uint64, point: np.uint32) -> np.uint64:
+    """The code of letters with one more; that of two is their key."""
     return (code ^ code >> np.uint64(29)) * STEP + np.uint64(point)
+
+
+@lean_inline
+def _bit(code: np.uint64) -> np.uint64:
+    """Which bit of `triples` three letters have."""
+    return code * STEP >> np.uint64(43)
 
 
 @njit(cache=True)
@@ -62,8 +85,7 @@ def enter(
     added: npt.NDArray[np.uint8],
     points: Points,
     costs: Points,
-    entries: Hashes,
-    letters: Points,
+    han: Han,
 ) -> None:
     """Fill the tables from words in order: letters shared with the word before, added, and which."""
     word, at = np.zeros(LONGEST + 1, np.uint32), 0
@@ -73,20 +95,40 @@ def enter(
             word[place] = points[at]
             at += 1
         if size == 1:
-            letters[word[0] - FIRST] = costs[number] << np.uint32(1) | letters[word[0] - FIRST] & 1
+            han.letters[word[0] - FIRST] = costs[number]
             continue
-        letters[word[0] - FIRST] |= np.uint32(1)
-        code = np.uint64(word[0])
-        for place in range(1, size):
+        code = _pair(word[0], word[1])
+        slot = _pair_place(code, han.pairs)
+        _tell(han.pairs, slot, code, costs[number], size == 2)
+        for place in range(2, size):
             code = _longer(code, word[place])
-            slot = _slot(entries, code)
-            if not entries[slot]:
-                entries[slot] = (code * STEP & CHECK) << np.uint64(ENTRY) | NO_WORD << np.uint64(1)
-            if place + 1 < size:
-                entries[slot] |= MORE
-            else:
-                entries[slot] &= ~(NO_WORD << np.uint64(1))
-                entries[slot] |= np.uint64(costs[number]) << np.uint64(1)
+            if place == 2:
+                han.triples[_bit(code) >> np.uint64(3)] |= np.uint8(
+                    1 << np.int64(_bit(code) & np.uint64(7))
+                )
+            slot = _slot(han.entries, code)
+            _tell(han.entries, slot, code * STEP & CHECK, costs[number], size == place + 1)
+
+
+@lean
+def _pair_place(key: np.uint64, pairs: Hashes) -> np.uint64:
+    """The slot of a pair, or the empty one where it belongs."""
+    mask = np.uint64(len(pairs) - 1)
+    slot = _pair_slot(key, mask)
+    while pairs[slot] and pairs[slot] >> np.uint64(COST + 1) != key:
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
+@lean
+def _tell(entries: Hashes, slot: np.uint64, key: np.uint64, cost: np.uint32, whole: bool) -> None:
+    """Enter a word, or what only begins one."""
+    if not entries[slot]:
+        entries[slot] = key << np.uint64(COST + 1) | NO_WORD << np.uint64(1)
+    if whole:
+        entries[slot] = entries[slot] & ~(NO_WORD << np.uint64(1)) | np.uint64(cost) << np.uint64(1)
+    else:
+        entries[slot] |= MORE
 
 
 @lean
@@ -97,47 +139,78 @@ def cut_han(
     han: Han,
     costs: Costs,
     nexts: npt.NDArray[np.int32],
+    ranks: Points,
     ends: npt.NDArray[np.uint8],
 ) -> None:
-    """Mark in `ends` the letters from `first` to `last` that end a word. `costs`, `nexts`: scratch."""
-    entries, letters, _, _, _ = han
-    costs[last] = 0
+    """Mark in `ends` the letters from `first` to `last` that end a word; the other arrays are scratch."""
+    _look_up(points, first, last, han, ranks)
+    letters, entries = han.letters, han.entries
+    costs[last] = one = two = 0  # `one`, `two`: the costs from the next letter on, and the one behind
     for at in range(last - 1, first - 1, -1):
-        letter = letters[points[at] - np.uint32(FIRST)]
-        best, to, upto = costs[at + 1] + np.int64(letter >> np.uint32(1)), at + 1, at + 1
-        code, more = np.uint64(points[at]), np.uint64(letter) & MORE
-        while more and upto < last:
-            code = _longer(code, points[upto])
-            entry = entries[_slot(entries, code)]
-            if not entry:
-                break
-            upto += 1
-            more, cost = entry & MORE, entry >> np.uint64(1) & NO_WORD
-            if cost != NO_WORD and costs[upto] + np.int64(cost) <= best:
-                best, to = costs[upto] + np.int64(cost), upto
+        best = one + np.int64(letters[points[at] - np.uint32(FIRST)])
+        cost = two + np.int64(ranks[at] >> np.uint32(1))
+        to = at + 2 if cost <= best else at + 1
+        best = min(best, cost)
+        if ranks[at] & np.uint32(1):
+            code, more, upto = _pair(points[at], points[at + 1]), MORE, at + 2
+            while more and upto < last:
+                code = _longer(code, points[upto])
+                entry = entries[_slot(entries, code)]
+                if not entry:
+                    break
+                upto += 1
+                more = entry & MORE
+                cost = costs[upto] + np.int64(entry >> np.uint64(1) & NO_WORD)
+                if cost <= best:
+                    best, to = cost, upto
         costs[at], nexts[at] = best, to
+        one, two = best, one
     at = first
     while at < last:
         begin = at
         while at < last and nexts[at] == at + 1:
-            ends[at] = 1
             at += 1
-        if at - begin > 1 and not _is_word(points, begin, at, entries):
+        if at - begin > 1 and not _is_word(points, begin, at, ranks, entries):
             _unknown(points, begin, at, han, nexts, ends)
         if at < last:
             for inner in range(at, nexts[at] - 1):
                 ends[inner] = 0
             at = nexts[at]
-            ends[at - 1] = 1
 
 
 @lean
-def _is_word(points: Points, begin: int, stop: int, entries: Hashes) -> bool:
-    """Whether letters are a word of the dictionary."""
+def _look_up(points: Points, first: int, last: int, han: Han, ranks: Points) -> None:
+    """The cost of each letter and the next as a word, << 1 | whether longer words may begin so.
+
+    One after the other, so that the machine waits for many of them at once.
+    """
+    pairs, triples = han.pairs, han.triples
+    mask = np.uint64(len(pairs) - 1)
+    none = NO_WORD << np.uint64(1)
+    ranks[last - 1] = none
+    for at in range(first, last - 1):
+        key = _pair(points[at], points[at + 1])
+        slot = _pair_slot(key, mask)
+        one, two = pairs[slot], pairs[slot + np.uint64(1)]
+        found = two if two >> np.uint64(COST + 1) == key else none
+        found = one if one >> np.uint64(COST + 1) == key else found
+        if found == none and two:
+            entry = pairs[_pair_place(key, pairs)]
+            found = entry if entry else none
+        bit = _bit(_longer(key, points[at + 2]))
+        more = np.uint64(triples[bit >> np.uint64(3)]) >> (bit & np.uint64(7)) & MORE
+        ranks[at] = found & (none | more) if at + 2 < last else found & none
+
+
+@lean
+def _is_word(points: Points, begin: int, stop: int, ranks: Points, entries: Hashes) -> bool:
+    """Whether two letters or more are a word of the dictionary."""
+    if stop - begin == 2:
+        return bool(ranks[begin] >> np.uint32(1) != NO_WORD)
     if stop - begin > LONGEST:
         return False
-    code = np.uint64(points[begin])
-    for at in range(begin + 1, stop):
+    code = _pair(points[begin], points[begin + 1])
+    for at in range(begin + 2, stop):
         code = _longer(code, points[at])
     entry = entries[_slot(entries, code)]
     return bool(entry and entry >> np.uint64(1) & NO_WORD != NO_WORD)

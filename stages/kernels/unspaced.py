@@ -41,6 +41,7 @@ class Room(NamedTuple):
     ends: Bytes  # 1: a word ends with the letter
     costs: Numbers
     nexts: npt.NDArray[np.int32]
+    ranks: npt.NDArray[np.uint32]
 
 
 class Cutter(NamedTuple):
@@ -60,6 +61,7 @@ def room() -> Room:
         np.zeros(size, np.uint8),
         np.zeros(size, np.int64),
         np.zeros(size, np.int32),
+        np.zeros(size, np.uint32),
     )
 
 
@@ -71,7 +73,8 @@ def cutter() -> Cutter:
 def letters_only() -> Cutter:
     """One without models, that must be asked for LETTERS."""
     none, pair = np.zeros(1, np.uint64), np.zeros((1, 1), np.int64)
-    han = hn.Han(none, np.zeros(1, np.uint32), np.zeros(1, np.int64), pair, pair)
+    costs, bits = np.zeros(1, np.uint32), np.zeros(1, np.uint8)
+    han = hn.Han(costs, none, none, bits, np.zeros(1, np.int64), pair, pair)
     return Cutter(han, bd.Borders(none, none, none, np.zeros(1, np.int16)), room())
 
 
@@ -79,12 +82,15 @@ def letters_only() -> Cutter:
 def models() -> tuple[hn.Han, bd.Borders]:
     """The models in the files beside this one, which `benchmarks.words_taught` made."""
     with np.load(Path(__file__).with_name("han.npz"), allow_pickle=False) as file:
-        entries = np.zeros(1 << 20, np.uint64)
-        letters = np.full(hn.LAST - hn.FIRST + 1, int(file["total"]) << 1, np.uint32)
+        costs, model = file["costs"], (file["begins"], file["turns"], file["emits"])
+        chinese = hn.Han(
+            np.full(hn.SPAN, file["total"], np.uint32),
+            *(np.zeros(1 << 19, np.uint64) for _ in range(2)),
+            np.zeros(1 << 18, np.uint8),
+            *(part.astype(np.int64) for part in model),
+        )
         points = file["high"].astype(np.uint32) << np.uint32(8) | file["low"]
-        hn.enter(file["shared"], file["added"], points, file["costs"], entries, letters)
-        model = (file["begins"], file["turns"], file["emits"])
-        chinese = hn.Han(entries, letters, *(part.astype(np.int64) for part in model))
+        hn.enter(file["shared"], file["added"], points, costs, chinese)
     with np.load(Path(__file__).with_name("borders.npz"), allow_pickle=False) as file:
         japanese = bd.tables(*(file[name] for name in bd.PARTS))
     return chinese, japanese
@@ -123,6 +129,18 @@ def _way(data: Bytes, at: int, end: int, table: Table) -> int:
     return JAPANESE if some * KANA >= every else CHINESE
 
 
+@lean_inline
+def _han(data: Bytes, at: int, end: int) -> np.uint32:
+    """The character at `at` if it is well-formed and from U+4000 to U+9FFF, else 0."""
+    if at + 2 >= end or not 0xE4 <= data[at] <= 0xE9:
+        return np.uint32(0)
+    second, third = data[at + 1] ^ np.uint8(0x80), data[at + 2] ^ np.uint8(0x80)
+    if (second | third) & 0xC0:
+        return np.uint32(0)
+    lead, second, third = np.uint32(data[at]), np.uint32(second), np.uint32(third)
+    return (lead & np.uint32(0x0F)) << np.uint32(12) | second << np.uint32(6) | third
+
+
 @lean
 def read(data: Bytes, start: int, at: int, end: int, table: Table, room: Room) -> tuple[int, int]:
     """Read the run that begins at `at` of a text that begins at `start`: how many letters, its end.
@@ -133,7 +151,9 @@ def read(data: Bytes, start: int, at: int, end: int, table: Table, room: Room) -
     points, places = room.points, room.places
     many, of_words, kind = 0, False, np.uint32(0)
     while at < end:
-        point, size = decode(data, at, end)
+        point, size = _han(data, at, end), 3  # most of most runs
+        if not point:
+            point, size = decode(data, at, end)
         kind = table[point]
         if kind & SINGLE:
             if many == 0:
@@ -174,7 +194,7 @@ def mark_words(many: int, customs: int, cutter: Cutter) -> int:
 
     How many letters they are, 0 where each is a word because none are cut into words.
     """
-    points, _, ends, costs, nexts = cutter.room
+    points, _, ends, costs, nexts, ranks = cutter.room
     ends[:many] = 1
     if customs & LETTERS or not in_words(points[bd.PAD]):
         return 0
@@ -188,6 +208,6 @@ def mark_words(many: int, customs: int, cutter: Cutter) -> int:
         while last < many and hn.FIRST <= letters[last] <= hn.LAST:
             last += 1
         if last - first > 1:
-            hn.cut_han(letters, first, last, cutter.han, costs, nexts, ends)
+            hn.cut_han(letters, first, last, cutter.han, costs, nexts, ranks, ends)
         first = last + 1
     return many

@@ -173,8 +173,8 @@ def _run(
     hashes, ends, folded, word_ends = asked
     many, stop = read(data, start, at, end, table, cutter.room)
     counts[WORDED] += mark_words(many, customs, cutter)
-    _, places, lasts, _, _ = cutter.room
-    letters, first, found = cutter.room.points[PAD:], 0, 0
+    places, lasts, letters = cutter.room.places, cutter.room.ends, cutter.room.points[PAD:]
+    first, found, folds = 0, 0, len(folded) > 0
     for last in range(many):
         if not lasts[last]:
             continue
@@ -183,7 +183,8 @@ def _run(
             code = (code ^ np.uint64(point)) * PRIME
             entry = table[point]
             kinds |= entry
-            fold = (fold ^ np.uint64(entry >> np.uint32(CLASS_BITS))) * PRIME
+            if folds:
+                fold = (fold ^ np.uint64(entry >> np.uint32(CLASS_BITS))) * PRIME
         code, fold = mix(code), mix(fold)
         if (
             places[last + 1] - places[first] != 3 * length
