@@ -45,7 +45,7 @@ class GopherQuality(ModalFilter):
     words are not held to a length of three letters (`NATIVE`, see `Filter`).
     """
 
-    version = 2
+    version = 3
     family = "gopher"
     NATIVE = SHORT_WORDS
 
@@ -67,7 +67,7 @@ class GopherRepetition(ModalFilter):
     them; measures are those of `stages.measure`.
     """
 
-    version = 2
+    version = 3
     family = "repetition"
     NATIVE = LETTERS_REPEATED
 
@@ -129,6 +129,7 @@ class RedPajamaQuality(Filter):
     them, with at most 10,000 words; no bounds were published for the rest, so they are off.
     """
 
+    version = 2
     family = "redpajama"
     NATIVE = SHORT_WORDS_REPEATED
 

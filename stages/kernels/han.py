@@ -145,10 +145,12 @@ def cut_han(
     """Mark in `ends` the letters from `first` to `last` that end a word; the other arrays are scratch."""
     _look_up(points, first, last, han, ranks)
     letters, entries = han.letters, han.entries
-    costs[last] = one = two = 0  # `one`, `two`: the costs from the next letter on, and the one behind
+    costs[last] = one = two = (
+        0  # `one`, `two`: the costs from the next letter on, and the one behind
+    )
     for at in range(last - 1, first - 1, -1):
-        best = one + np.int64(letters[points[at] - np.uint32(FIRST)])
-        cost = two + np.int64(ranks[at] >> np.uint32(1))
+        best = one + int(letters[points[at] - np.uint32(FIRST)])
+        cost = two + int(ranks[at] >> np.uint32(1))
         to = at + 2 if cost <= best else at + 1
         best = min(best, cost)
         if ranks[at] & np.uint32(1):
@@ -160,7 +162,7 @@ def cut_han(
                     break
                 upto += 1
                 more = entry & MORE
-                cost = costs[upto] + np.int64(entry >> np.uint64(1) & NO_WORD)
+                cost = costs[upto] + int(entry >> np.uint64(1) & NO_WORD)
                 if cost <= best:
                     best, to = cost, upto
         costs[at], nexts[at] = best, to

@@ -80,17 +80,18 @@ def letters_only() -> Cutter:
 
 @cache
 def models() -> tuple[hn.Han, bd.Borders]:
-    """The models in the files beside this one, which `benchmarks.words_taught` made."""
+    """The models in the files beside this one, which `benchmarks.taught` made."""
     with np.load(Path(__file__).with_name("han.npz"), allow_pickle=False) as file:
-        costs, model = file["costs"], (file["begins"], file["turns"], file["emits"])
+        model = [file[name].astype(np.int64) for name in ("begins", "turns", "emits")]
         chinese = hn.Han(
             np.full(hn.SPAN, file["total"], np.uint32),
-            *(np.zeros(1 << 19, np.uint64) for _ in range(2)),
+            np.zeros(1 << 19, np.uint64),
+            np.zeros(1 << 19, np.uint64),
             np.zeros(1 << 18, np.uint8),
-            *(part.astype(np.int64) for part in model),
+            *model,
         )
         points = file["high"].astype(np.uint32) << np.uint32(8) | file["low"]
-        hn.enter(file["shared"], file["added"], points, costs, chinese)
+        hn.enter(file["shared"], file["added"], points, file["costs"], chinese)
     with np.load(Path(__file__).with_name("borders.npz"), allow_pickle=False) as file:
         japanese = bd.tables(*(file[name] for name in bd.PARTS))
     return chinese, japanese

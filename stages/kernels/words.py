@@ -115,9 +115,8 @@ def cut(
                 continue
             if kind & SINGLE:
                 customs = settled(customs, data, at, end, table)
-                at, more = _run(
-                    data, start, at, end, table, customs, cutter, asked, tokens, words, counts
-                )
+                done = tokens, words
+                at, more = _run(data, start, at, end, table, customs, cutter, asked, done, counts)
                 tokens, words, free = tokens + more, words + more, at
                 continue
             clings = point < 0x80 and MANNERS[point] & CLINGS and not customs & APART
@@ -131,16 +130,11 @@ def cut(
                 at, length, seen, lower, ascii_ = _word(
                     data, first, begin, end, table, customs, counts
                 )
-            if len(folded):
-                folded[words] = fold_of(data, first, at, table)
-            if len(word_ends):
-                word_ends[words + 1] = word_ends[words] + length
-            words += 1
-            letters += length
+            _put_word(data, first, at, table, length, words, folded, word_ends)
+            words, letters, free = words + 1, letters + length, at
             alphabetics += seen & ALPHABETIC != 0
             counts[CAPITALS] += seen & UPPER != 0 and not lower
             counts[LONGEST] = max(counts[LONGEST], length)
-            free = at
         if len(hashes):
             hashes[tokens] = hash_of(data, first, at, end, ascii_)
             ends[tokens + 1] = ends[tokens] + length
@@ -148,11 +142,28 @@ def cut(
         characters += length
         if at < end and data[at] == BLANK:  # as behind most words
             at, characters = at + 1, characters + 1
-    counts[WORDS] = words
+    counts[WORDS], counts[CHARACTERS] = words, counts[CHARACTERS] + characters
     counts[LETTERS] += letters
     counts[ALPHABETICS] += alphabetics
-    counts[CHARACTERS] += characters
     return tokens
+
+
+@lean_inline
+def _put_word(
+    data: Bytes,
+    first: int,
+    at: int,
+    table: Table,
+    length: int,
+    words: int,
+    folded: Hashes,
+    word_ends: Numbers,
+) -> None:
+    """Write what is asked for of one word more."""
+    if len(folded):
+        folded[words] = fold_of(data, first, at, table)
+    if len(word_ends):
+        word_ends[words + 1] = word_ends[words] + length
 
 
 @lean
@@ -165,11 +176,14 @@ def _run(
     customs: int,
     cutter: Cutter,
     asked: Asked,
-    tokens: int,
-    words: int,
+    done: tuple[int, int],
     counts: Numbers,
 ) -> tuple[int, int]:
-    """Take the words of a run of letters without spaces: where it ends, and how many there are."""
+    """Take the words of a run of letters without spaces: where it ends, and how many there are.
+
+    `done`: tokens and words before it.
+    """
+    tokens, words = done
     hashes, ends, folded, word_ends = asked
     many, stop = read(data, start, at, end, table, cutter.room)
     counts[WORDED] += mark_words(many, customs, cutter)
