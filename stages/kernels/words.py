@@ -67,8 +67,8 @@ NEWLINE, BLANK, NUMBER_SIGN, ELLIPSIS = 10, 32, 35, 0x2026
 # all URLs.
 WORDS, LETTERS, ALPHABETICS, NUMBER_SIGNS, ELLIPSES, NEWLINES, CHARACTERS = range(7)
 CAPITALS, LONGEST, URLS = range(7, 10)
-WORDED = 10  # letters that were cut into words, in scripts without spaces
-COUNTS = 11
+WORDED, WAY = 10, 11  # letters without spaces that were cut into words, and how: bits of `unspaced`
+COUNTS = 12
 
 
 class Asked(NamedTuple):
@@ -114,7 +114,6 @@ def cut(
                 at += size
                 continue
             if kind & SINGLE:
-                customs = settled(customs, data, at, end, table)
                 done = tokens, words
                 at, more = _run(data, start, at, end, table, customs, cutter, asked, done, counts)
                 tokens, words, free = tokens + more, words + more, at
@@ -184,9 +183,10 @@ def _run(
     `done`: tokens and words before it.
     """
     tokens, words = done
+    counts[WAY] = settled(customs | counts[WAY], data, at, end, table)
     hashes, ends, folded, word_ends = asked
     many, stop = read(data, start, at, end, table, cutter.room)
-    counts[WORDED] += mark_words(many, customs, cutter)
+    counts[WORDED] += mark_words(many, counts[WAY], cutter)
     places, lasts, letters = cutter.room.places, cutter.room.ends, cutter.room.points[PAD:]
     first, found, folds = 0, 0, len(folded) > 0
     for last in range(many):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from stages.kernels import characters as ch
 from stages.kernels import unspaced as us
+from stages.kernels.manners import HYPHENS
 from stages.kernels.words import COUNTS, WORDED, Asked, cut
 from stages.measure import WORD_HASHES, Measure
 from stages.segment import segmenter
@@ -97,6 +98,12 @@ def test_letters_of_other_scripts_without_spaces_stay_words(text):
     for customs in (0, us.CHINESE, us.JAPANESE):
         found, worded = words(text, customs)
         assert ([word[0] for word in found], worded) == (letters, 0)
+
+
+def test_what_stands_before_the_first_letter_of_chinese_or_japanese_does_not_tell_which_it_is():
+    for customs in (0, HYPHENS):
+        own = words(JAPANESE[0], us.JAPANESE)[0]
+        assert words(f"ภาษา well-known {JAPANESE[0]}", customs)[0][-len(own) :] == own
 
 
 def test_a_mark_stays_with_its_letter():
