@@ -194,7 +194,7 @@ def runs(
             if not (table[point] & SINGLE and us.in_words(point)):
                 here += size
                 continue
-            many, here = us.read(data, offsets[row], here, end, table, room)
+            many, here = us.read(data, offsets[row], here, end, table, us.JAPANESE, room)
             points[at : at + many + 2] = room.points[1 : many + 3]
             labels[at + 2 : at + many + 1] = edges[room.places[1:many]]
             at += many + 3
@@ -331,7 +331,7 @@ def compare(
             if not (table[point] & SINGLE and us.in_words(point)):
                 here += size
                 continue
-            many, here = us.read(data, offsets[row], here, end, table, cutter.room)
+            many, here = us.read(data, offsets[row], here, end, table, customs, cutter.room)
             us.mark_words(many, customs, cutter)
             alike = True  # the words that end here began at one place
             for last in range(many):

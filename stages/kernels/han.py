@@ -145,16 +145,19 @@ def cut_han(
     """Mark in `ends` the letters from `first` to `last` that end a word; the other arrays are scratch."""
     _look_up(points, first, last, han, ranks)
     letters, entries = han.letters, han.entries
-    costs[last] = one = two = (
-        0  # `one`, `two`: the costs from the next letter on, and the one behind
-    )
-    for at in range(last - 1, first - 1, -1):
+    costs[last], one, two = (
+        0,
+        0,
+        0,
+    )  # `one`, `two`: from the next letter on, and from the one behind
+    for place in range(last - 1, first - 1, -1):
+        at = np.uint64(place)  # an index that cannot be negative is quicker
         best = one + int(letters[points[at] - np.uint32(FIRST)])
         cost = two + int(ranks[at] >> np.uint32(1))
-        to = at + 2 if cost <= best else at + 1
+        to = place + 2 if cost <= best else place + 1
         best = min(best, cost)
         if ranks[at] & np.uint32(1):
-            code, more, upto = _pair(points[at], points[at + 1]), MORE, at + 2
+            code, more, upto = _pair(points[place], points[place + 1]), MORE, place + 2
             while more and upto < last:
                 code = _longer(code, points[upto])
                 entry = entries[_slot(entries, code)]
@@ -190,8 +193,10 @@ def _look_up(points: Points, first: int, last: int, han: Han, ranks: Points) -> 
     mask = np.uint64(len(pairs) - 1)
     none = NO_WORD << np.uint64(1)
     ranks[last - 1] = none
-    for at in range(first, last - 1):
-        key = _pair(points[at], points[at + 1])
+    for place in range(first, last - 1):
+        at = np.uint64(place)
+        second, third = points[at + np.uint64(1)], points[at + np.uint64(2)]
+        key = _pair(points[at], second)
         slot = _pair_slot(key, mask)
         one, two = pairs[slot], pairs[slot + np.uint64(1)]
         found = two if two >> np.uint64(COST + 1) == key else none
@@ -199,9 +204,9 @@ def _look_up(points: Points, first: int, last: int, han: Han, ranks: Points) -> 
         if found == none and two:
             entry = pairs[_pair_place(key, pairs)]
             found = entry if entry else none
-        bit = _bit(_longer(key, points[at + 2]))
+        bit = _bit(_longer(key, third))
         more = np.uint64(triples[bit >> np.uint64(3)]) >> (bit & np.uint64(7)) & MORE
-        ranks[at] = found & (none | more) if at + 2 < last else found & none
+        ranks[at] = found & (none | more) if place + 2 < last else found & none
 
 
 @lean

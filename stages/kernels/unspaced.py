@@ -132,30 +132,34 @@ def _way(data: Bytes, at: int, end: int, table: Table) -> int:
 
 @lean_inline
 def _han(data: Bytes, at: int, end: int) -> np.uint32:
-    """The character at `at` if it is well-formed and from U+4000 to U+9FFF, else 0."""
-    if at + 2 >= end or not 0xE4 <= data[at] <= 0xE9:
+    """The character at `at` if it is one of Han that is well-formed, else 0."""
+    if at + 2 >= end:
         return np.uint32(0)
-    second, third = data[at + 1] ^ np.uint8(0x80), data[at + 2] ^ np.uint8(0x80)
-    if (second | third) & 0xC0:
-        return np.uint32(0)
-    lead, second, third = np.uint32(data[at]), np.uint32(second), np.uint32(third)
-    return (lead & np.uint32(0x0F)) << np.uint32(12) | second << np.uint32(6) | third
+    here = np.uint64(at)
+    lead = np.uint32(data[here]) ^ np.uint32(0xE0)
+    second = np.uint32(data[here + np.uint64(1)]) ^ np.uint32(0x80)
+    third = np.uint32(data[here + np.uint64(2)]) ^ np.uint32(0x80)
+    point = lead << np.uint32(12) | second << np.uint32(6) | third
+    well = lead < 16 and (second | third) < 64
+    return point if well and hn.FIRST <= point <= hn.LAST else np.uint32(0)
 
 
 @lean
-def read(data: Bytes, start: int, at: int, end: int, table: Table, room: Room) -> tuple[int, int]:
+def read(
+    data: Bytes, start: int, at: int, end: int, table: Table, customs: int, room: Room
+) -> tuple[int, int]:
     """Read the run that begins at `at` of a text that begins at `start`: how many letters, its end.
 
     Marks on a letter are between its place and the next. A run ends where letters of Chinese and
-    Japanese and those of other scripts meet.
+    Japanese and those of other scripts meet. What is beside it is told where JAPANESE asks for it.
     """
     points, places = room.points, room.places
     many, of_words, kind = 0, False, np.uint32(0)
     while at < end:
-        point, size = _han(data, at, end), 3  # most of most runs
+        point, size, kind = _han(data, at, end), 3, np.uint32(SINGLE | ALPHABETIC)
         if not point:
             point, size = decode(data, at, end)
-        kind = table[point]
+            kind = table[point]
         if kind & SINGLE:
             if many == 0:
                 of_words = in_words(point)
@@ -167,6 +171,8 @@ def read(data: Bytes, start: int, at: int, end: int, table: Table, room: Room) -
             break
         at += size
     places[many] = at
+    if not customs & JAPANESE:
+        return many, at
     points[0], points[bd.PAD + many + 1] = 0, 0
     points[1] = _beside(_before(data, start, places[0], table))
     points[bd.PAD + many] = _beside(kind if at < end else np.uint32(0))

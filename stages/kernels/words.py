@@ -185,32 +185,30 @@ def _run(
     tokens, words = done
     counts[WAY] = settled(customs | counts[WAY], data, at, end, table)
     hashes, ends, folded, word_ends = asked
-    many, stop = read(data, start, at, end, table, cutter.room)
+    many, stop = read(data, start, at, end, table, counts[WAY], cutter.room)
     counts[WORDED] += mark_words(many, counts[WAY], cutter)
     places, lasts, letters = cutter.room.places, cutter.room.ends, cutter.room.points[PAD:]
     first, found, folds = 0, 0, len(folded) > 0
+    code, fold, kinds = BASIS, BASIS, np.uint32(0)
     for last in range(many):
-        if not lasts[last]:
+        point = letters[np.uint64(last)]
+        code = (code ^ np.uint64(point)) * PRIME
+        entry = table[point]
+        kinds |= entry
+        if folds:
+            fold = (fold ^ np.uint64(entry >> np.uint32(CLASS_BITS))) * PRIME
+        if not lasts[np.uint64(last)]:
             continue
-        length, code, fold, kinds = last + 1 - first, BASIS, BASIS, np.uint32(0)
-        for point in letters[first : last + 1]:
-            code = (code ^ np.uint64(point)) * PRIME
-            entry = table[point]
-            kinds |= entry
-            if folds:
-                fold = (fold ^ np.uint64(entry >> np.uint32(CLASS_BITS))) * PRIME
-        code, fold = mix(code), mix(fold)
-        if (
-            places[last + 1] - places[first] != 3 * length
-        ):  # there are marks on letters, or rare ones
-            code = hash_of(data, places[first], places[last + 1], end, False)
-            fold = fold_of(data, places[first], places[last + 1], table)
-            length = _take(data, places[first], places[last + 1], end, 0)[1]
+        length, rare = last + 1 - first, False
+        if places[last + 1] - places[first] != 3 * length:  # marks on letters, or rare letters
+            length, rare = _take(data, places[first], places[last + 1], end, 0)[1], True
         if len(hashes):
-            hashes[tokens + found] = code
+            own = hash_of(data, places[first], places[last + 1], end, False) if rare else mix(code)
+            hashes[tokens + found] = own
             ends[tokens + found + 1] = ends[tokens + found] + length
-        if len(folded):
-            folded[words + found] = fold
+        if folds:
+            own = fold_of(data, places[first], places[last + 1], table) if rare else mix(fold)
+            folded[words + found] = own
         if len(word_ends):
             word_ends[words + found + 1] = word_ends[words + found] + length
         counts[LETTERS] += length
@@ -218,6 +216,7 @@ def _run(
         counts[ALPHABETICS] += kinds & ALPHABETIC != 0
         counts[LONGEST] = max(counts[LONGEST], length)
         first, found = last + 1, found + 1
+        code, fold, kinds = BASIS, BASIS, np.uint32(0)
     return stop, found
 
 
