@@ -61,6 +61,7 @@ Hashes: TypeAlias = npt.NDArray[np.uint64]
 Numbers: TypeAlias = npt.NDArray[np.int64]
 
 NEWLINE, BLANK, NUMBER_SIGN, ELLIPSIS = 10, 32, 35, 0x2026
+FAR = 0xE3  # first bytes from here on are of characters behind all marks that belong to a word
 
 # What `cut` counts: words and the characters in them, tokens with a letter, "#", "..." and "…",
 # line feeds, characters of the whole text, words in capitals, characters of the longest word and of
@@ -125,7 +126,7 @@ def cut(
             if not word:
                 at, length, ascii_ = _mark(data, at, end, table, counts)
         if word:
-            if at == first or not _ends_here(data, at, end, table):
+            if at == first or not _ends_here(data, at, end, table, customs):
                 at, length, seen, lower, ascii_ = _word(
                     data, first, begin, end, table, customs, counts
                 )
@@ -242,11 +243,15 @@ def plain(data: Bytes, at: int, end: int) -> tuple[int, np.uint32, np.uint32]:
 
 
 @lean_inline
-def _ends_here(data: Bytes, at: int, end: int, table: Table) -> bool:
+def _ends_here(data: Bytes, at: int, end: int, table: Table, customs: int) -> bool:
     """Whether the word of letters and digits before `at` surely ends, by a quick look behind it."""
     if at == end or data[at] == BLANK:
         return True
     mark, last = data[at], table[data[at - 1]]
+    if mark >= FAR:  # as in Chinese and Japanese
+        return table[decode(data, at, end)[0]] & (SINGLE | SPACE | PUNCTUATION) != 0
+    if customs & APART and mark < 0x80:
+        return bool(mark != COLON)
     if mark == DOT:
         stop = at + 1 == end or (data[at + 1] < 0x80 and table[data[at + 1]] & SPACE != 0)
         return stop and not last & (UPPER | DIGIT)
