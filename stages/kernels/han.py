@@ -170,17 +170,17 @@ def cut_han(
                     best, to = cost, upto
         costs[at], nexts[at] = best, to
         one, two = best, one
-    at = first
-    while at < last:
-        begin = at
-        while at < last and nexts[at] == at + 1:
-            at += 1
-        if at - begin > 1 and not _is_word(points, begin, at, ranks, entries):
-            _unknown(points, begin, at, han, nexts, ends)
-        if at < last:
-            for inner in range(at, nexts[at] - 1):
+    here = first
+    while here < last:
+        begin = here
+        while here < last and nexts[here] == here + 1:
+            here += 1
+        if here - begin > 1 and not _is_word(points, begin, here, ranks, entries):
+            _unknown(points, begin, here, han, nexts, ends)
+        if here < last:
+            for inner in range(here, nexts[here] - 1):
                 ends[inner] = 0
-            at = nexts[at]
+            here = nexts[here]
 
 
 @lean

@@ -249,7 +249,7 @@ def _ends_here(data: Bytes, at: int, end: int, table: Table, customs: int) -> bo
         return True
     mark, last = data[at], table[data[at - 1]]
     if mark >= FAR:  # as in Chinese and Japanese
-        return table[decode(data, at, end)[0]] & (SINGLE | SPACE | PUNCTUATION) != 0
+        return bool(table[decode(data, at, end)[0]] & (SINGLE | SPACE | PUNCTUATION) != 0)
     if customs & APART and mark < 0x80:
         return bool(mark != COLON)
     if mark == DOT:
