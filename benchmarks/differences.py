@@ -20,7 +20,7 @@ BLANKS = "C4: words between blanks and stops of Latin script, in a script withou
 LENGTH = "words of Chinese or Japanese need three letters"
 WRONG = (ONCE, BLANKS, LENGTH)
 WHOLE = "spaCy keeps `f(x;y)` whole: alphabetic words within 0.02 of the bound"
-LETTERS = "letters are words here, those of jieba or Sudachi there"
+OTHERWISE = "the words of jieba or Sudachi are not quite ours"
 NEAR = "words are cut otherwise, both measures within a tenth of the bound"
 FAR = "signs of code and tables are cut otherwise: runs of words, line feeds per word"
 SENTENCES = "sentences are counted otherwise"
@@ -30,19 +30,20 @@ MEANING = {
     ONCE: "datatrove takes the first n-gram as the most frequent where none occurs twice, so that a "
     "short text, almost any of under 25 words, repeats itself",
     BLANKS: "datatrove counts the words of a line by its blanks and knows no stop but those of ASCII, so "
-    "that a sentence of Chinese or Japanese is one word, has no end, and leaves",
+    "that a sentence of Chinese or Japanese is one word, has no end, and leaves, until too few are left; "
+    "with those lines it would have found sentences enough",
     LENGTH: "most words of Chinese and Japanese have one or two letters; datatrove asks for three in any "
-    "language, bateia for none where letters are words",
+    "language, bateia for none in these",
     WHOLE: "code without blanks is one word of spaCy's with a letter in it, and several signs and "
     "words to Unicode's rules and to bateia",
-    LETTERS: "bateia takes each letter of a script without spaces for a word, with bounds of its own, "
-    "datatrove the words of a dictionary",
+    OTHERWISE: "bateia's words of Chinese and Japanese are those of jieba and Sudachi but for some, so that a "
+    "text just on one side of a bound is just on the other; so are those of Chinese within other languages",
     NEAR: "abbreviations, hyphens, clitics and signs are cut by other rules, so that a text just on one "
     "side of a bound is just on the other",
     FAR: "what has no blanks is one word of spaCy's and many words and marks of bateia's, so that they "
     "repeat themselves otherwise, and line feeds are shared among more or fewer of them",
     SENTENCES: "datatrove takes spaCy's sentencizer, which starts one behind any stop; bateia's begin "
-    "with a letter or digit and know initials and ellipses",
+    "with a letter or digit and know initials, ellipses and names of files (`c:\\autoexec.bat`)",
     LINES: "bateia knows policy phrases of 28 languages, quotation marks and stops of any script, and "
     "counts words when citations are gone; a line that stays may bring its brace",
     OTHER: "none of these",
@@ -83,7 +84,7 @@ def _class_of(default: Stage, strict: Stage, code: str, one: Batch, reason: str 
         return WHOLE
     text = one["text"][0].as_py()
     if unspaced or len(UNSPACED.findall(text)) > len(text) / 10:
-        return LETTERS
+        return OTHERWISE
     ends = [end for end in (bound if isinstance(bound, tuple) else (bound,)) if end]
     if any(all(abs(value - end) <= end / 10 for value in values) for end in ends):
         return NEAR
@@ -92,10 +93,14 @@ def _class_of(default: Stage, strict: Stage, code: str, one: Batch, reason: str 
 
 def _class_of_lines(one: Batch, reason: str | None, unspaced: bool) -> str:
     """The same for C4."""
-    lenient = C4Quality(mode=MODE, words_per_line=None, no_terminal_punctuation=False)
-    if unspaced and not reason and judged(lenient, one)[0] is None:
-        return BLANKS
     blame = reason or judged(C4Quality(mode=MODE), one)[0]
+    if unspaced and not reason and blame == "c4.sentences":
+        # Whether it is short of sentences only for the lines that it leaves out; those may have braces.
+        lenient = C4Quality(
+            mode=MODE, words_per_line=None, no_terminal_punctuation=False, curly_bracket=False
+        )
+        if judged(lenient, one)[0] is None:
+            return BLANKS
     return SENTENCES if blame == "c4.sentences" else LINES
 
 

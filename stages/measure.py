@@ -38,7 +38,7 @@ ABOUT = {
     "stop_words": "different stop words of the language (column `language`), of eight and more; "
     "without that column, or a list for it, those of the language that has most in the text",
     "stop_word_share": "all of those stop words, per word; rps_doc_stop_word_fraction",
-    "unique_words": "different words (as in `word_hashes`) per word; rps_doc_frac_unique_words",
+    "unique_words": "different words (folded as in `word_hashes`) per word; rps_doc_frac_unique_words",
     "word_entropy": "entropy, in nats, of how often each of them comes; rps_doc_unigram_entropy",
     "top_2_gram": "characters in all occurrences of the most frequent pair of words and marks, the "
     "spaces between them included, per character of the text; 0 if none occurs twice; may pass 1",
@@ -50,12 +50,12 @@ ABOUT = {
         f"duplicate_{n}_grams": f"the same of {name} words and marks"
         for n, name in enumerate(("six", "seven", "eight", "nine", "ten"), 6)
     },
-    "common_2_words": "characters in all occurrences of the most frequent pair of words (as in "
-    "`word_hashes`), per character of words; 0 if none occurs twice; rps_doc_frac_chars_top_2gram",
+    "common_2_words": "characters in all occurrences of the most frequent pair of words (folded as "
+    "in `word_hashes`), per character of words; 0 if none occurs twice; rps_doc_frac_chars_top_2gram",
     "common_3_words": "the same of three words; rps_doc_frac_chars_top_3gram",
     "common_4_words": "the same of four words; rps_doc_frac_chars_top_4gram",
-    "repeated_5_words": "characters in runs of five words (as in `word_hashes`) that occur more than "
-    "once, the first time too, none counted twice, per character of words; "
+    "repeated_5_words": "characters in runs of five words (folded as in `word_hashes`) that occur "
+    "more than once, the first time too, none counted twice, per character of words; "
     "rps_doc_frac_chars_dupe_5grams",
     **{
         f"repeated_{n}_words": f"the same of {name} words; rps_doc_frac_chars_dupe_{n}grams"
@@ -86,13 +86,15 @@ ABOUT = {
     "duplicate_paragraphs": "share of paragraphs that were there before",
     "duplicate_paragraph_characters": "characters of such paragraphs, per character",
     WORD_HASHES: "one hash for each word, of its form in lower case without accents, any run of "
-    "digits taken for one 0 and the marks in it (`don't`, `3.5`) left out",
+    "digits taken for one 0 and the marks in it (`don't`, `3.5`) left out; in scripts without spaces of "
+    "each letter",
 }
 # Languages that write ordinals as a number with a full stop.
 ORDINAL_LANGUAGES = (
     *("bs", "cs", "da", "de", "et", "fi", "fo", "hr", "hu", "is", "lv", "nb", "nn"),
     *("no", "pl", "sk", "sl", "sr", "tr"),
 )
+CHINESE_LANGUAGES = ("zh", "yue", "wuu")
 COUNTS = (
     *("characters", "bytes", "words", "longest_word", "stop_words", "sentences"),
     *("lines", "third_longest_line", "paragraphs"),
@@ -124,11 +126,14 @@ class Measure(Stage):
     - Words are cut as spaCy does for Latin scripts, in all languages (`stages.kernels.words`); `don't`
       is one word, a URL another. The column `language`, if it is there, says whether a hyphen parts
       words (English) and whether `3.` is an ordinal (German and others).
-    - The letters of scripts without spaces (Han, kana, Thai, Lao, Khmer, Burmese) are words of one
-      letter each, so `mean_word_length` is 1 there: filters have other bounds for such languages.
+    - Chinese and Japanese are cut into words nearly as by jieba and Sudachi, in texts of any language
+      (`stages.kernels.unspaced`); where the column `language` says that a text is Chinese or Japanese no
+      mark belongs to a word; without it kana tells Japanese. `word_hashes` are of their letters.
+    - The letters of other scripts without spaces (Thai, Lao, Khmer, Burmese) are words of one letter
+      each, so `mean_word_length` is 1 there: filters have other bounds for such languages.
     """
 
-    version = 2
+    version = 3
 
     names: tuple[str, ...]  # which measures to take; each is a column of its name
 
@@ -193,6 +198,7 @@ class Measure(Stage):
         from stages.kernels import measures
         from stages.kernels.characters import table
         from stages.kernels.stopwords import stop_table
+        from stages.kernels.unspaced import cutter, letters_only
 
         def longest(names: tuple[str, ...]) -> int:
             return max((int(name.split("_")[1]) for name in names if name in self.names), default=0)
@@ -207,9 +213,11 @@ class Measure(Stage):
         folds = wanted.hashes or wanted.diversity or wanted.phrase
         room = measures.word_room(offsets, wanted.hashes) if folds else 0
         folded = np.empty(room, np.uint64)
-        lists, customs = _lists(batch), _customs(batch)
+        only = self.names == (WORD_HASHES,)  # then no words are needed, nor their models
+        lists, customs = _lists(batch), _customs(batch, only)
         stretches = measures.words_of(
-            data, offsets, table(), wanted, stop_table(), lists, customs, folded, out
+            *(data, offsets, table(), wanted, stop_table(), lists, customs),
+            *(letters_only() if only else cutter(), folded, out),
         )
         if not wanted.hashes:
             return None
@@ -217,15 +225,22 @@ class Measure(Stage):
         return pa.LargeListArray.from_arrays(pa.array(stretches), values)
 
 
-def _customs(batch: Batch) -> np.ndarray:
-    """How the language of each row writes words, as bits; 0 where it is not known."""
-    from stages.kernels.words import HYPHENS, ORDINALS
+def _customs(batch: Batch, letters: bool) -> np.ndarray:
+    """How the language of each row writes words, as bits; 0 where it is not known.
 
+    `letters`: Chinese and Japanese are not cut into words.
+    """
+    from stages.kernels.manners import APART, HYPHENS, ORDINALS
+    from stages.kernels.unspaced import CHINESE, JAPANESE, LETTERS
+
+    base = LETTERS if letters else 0
     if "language" not in batch.schema.names:
-        return np.zeros(batch.num_rows, np.uint8)
+        return np.full(batch.num_rows, base, np.uint8)
     customs = {**dict.fromkeys(ORDINAL_LANGUAGES, ORDINALS), "en": HYPHENS}
+    if not letters:
+        customs |= dict.fromkeys(CHINESE_LANGUAGES, CHINESE | APART) | {"ja": JAPANESE | APART}
     named = batch.column("language").to_pylist()
-    return np.array([customs.get(name, 0) for name in named], np.uint8)
+    return np.array([customs.get(name, 0) | base for name in named], np.uint8)
 
 
 def _lists(batch: Batch) -> np.ndarray:

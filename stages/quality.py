@@ -17,33 +17,22 @@ if TYPE_CHECKING:
     from stages.kernels.rewrite import Rules
 
 
-# Bounds where a word is a letter. In Chinese and Japanese a word as jieba and Sudachi cut them has 1.6
-# and 1.7 letters, so that the same prose has more words here, fewer marks per word, and a run of five
-# words is one of nine letters; these agree best with the bounds of words on 900 documents. For the
-# others there was no such text: what surely misleads is off, what is left is loose.
+# Bounds of other scripts than the Latin. Prose of Chinese has 1.6 letters a word, of Japanese 1.7, so that
+# the bound of English for their length says nothing. Where a word is a letter there was no text to find
+# bounds on: what surely misleads is off, what is left is loose.
 CHINESE_AND_JAPANESE = ("zh", "yue", "wuu", "ja")
 UNSPACED = ("th", "lo", "km", "my")
-RUNS: dict[str, Bound] = {f"duplicate_{n}_grams": None for n in range(5, 10)}
-LETTERS_AS_WORDS: dict[str, dict[str, Bound]] = {
-    **dict.fromkeys(  # noqa: RUF024 -- nobody changes them
-        CHINESE_AND_JAPANESE,
-        {"words": (85, 170_000), "mean_word_length": None, "alphabetic_words": 0.87},
-    ),
+SHORT_WORDS: dict[str, dict[str, Bound]] = {
+    **{language: {"mean_word_length": None} for language in CHINESE_AND_JAPANESE},
     **{language: {"mean_word_length": None, "stop_words": None} for language in UNSPACED},
 }
 LETTERS_REPEATED: dict[str, dict[str, Bound]] = {
-    **dict.fromkeys(  # noqa: RUF024 -- nobody changes them
-        CHINESE_AND_JAPANESE,
-        {"top_3_gram": 0.25, "top_4_gram": 0.25, **RUNS, "duplicate_10_grams": 0.12},
-    ),
-    **dict.fromkeys(  # noqa: RUF024
-        UNSPACED,
-        {
-            **{f"top_{n}_gram": None for n in (2, 3, 4)},
-            **RUNS,
-            "duplicate_10_grams": 0.25,
-        },
-    ),
+    language: {
+        **{f"top_{n}_gram": None for n in (2, 3, 4)},
+        **{f"duplicate_{n}_grams": None for n in range(5, 10)},
+        "duplicate_10_grams": 0.25,
+    }
+    for language in UNSPACED
 }
 
 
@@ -53,12 +42,12 @@ class GopherQuality(ModalFilter):
 
     Rules and thresholds of Gopher (Rae et al. 2021, arXiv:2112.11446, table A1) as datatrove has
     them; measures are those of `stages.measure`. In Chinese, Japanese, Thai, Lao, Khmer and Burmese,
-    where a word is a letter, other bounds hold (`NATIVE`, see `Filter`).
+    words are not held to a length of three letters (`NATIVE`, see `Filter`).
     """
 
-    version = 2
+    version = 3
     family = "gopher"
-    NATIVE = LETTERS_AS_WORDS
+    NATIVE = SHORT_WORDS
 
     words: Between | None = (50, 100_000)
     mean_word_length: Between | None = (3, 10)
@@ -78,7 +67,7 @@ class GopherRepetition(ModalFilter):
     them; measures are those of `stages.measure`.
     """
 
-    version = 2
+    version = 3
     family = "repetition"
     NATIVE = LETTERS_REPEATED
 
@@ -117,22 +106,17 @@ class FineWebQuality(ModalFilter):
 
 
 # The same for its runs of words.
-LETTERS_IN_REDPAJAMA: dict[str, dict[str, Bound]] = {
+SHORT_WORDS_REPEATED: dict[str, dict[str, Bound]] = {
     language: {
-        **{
-            rule: bound
-            for rule, bound in LETTERS_AS_WORDS[language].items()
-            if rule != "stop_words"
-        },
-        **({"words": (85, 17_000)} if language in CHINESE_AND_JAPANESE else {}),
+        "mean_word_length": None,
         **{
             rule.replace("top", "common")
             .replace("duplicate", "repeated")
             .replace("_grams" if rule.endswith("s") else "_gram", "_words"): bound
-            for rule, bound in LETTERS_REPEATED[language].items()
+            for rule, bound in LETTERS_REPEATED.get(language, {}).items()
         },
     }
-    for language in LETTERS_AS_WORDS
+    for language in SHORT_WORDS
 }
 
 
@@ -145,8 +129,9 @@ class RedPajamaQuality(Filter):
     them, with at most 10,000 words; no bounds were published for the rest, so they are off.
     """
 
+    version = 2
     family = "redpajama"
-    NATIVE = LETTERS_IN_REDPAJAMA
+    NATIVE = SHORT_WORDS_REPEATED
 
     words: Between | None = (50, 10_000)
     mean_word_length: Between | None = (3, 10)

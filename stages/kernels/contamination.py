@@ -6,11 +6,12 @@ import numpy as np
 from numba import njit
 
 from stages.kernels.characters import Bytes, Table
+from stages.kernels.forms import STEP
 from stages.kernels.measures import word_room
 from stages.kernels.ngrams import find, table_size
 from stages.kernels.spans import grams_of
 from stages.kernels.units import NUMBERED, WORD, cut_units, units_room
-from stages.kernels.words import STEP, Hashes, Numbers
+from stages.kernels.words import Hashes, Numbers
 
 SIEVE = 16  # bits per n-gram of the sieve in front of the table: it says no to 15 of 16 that are not there
 

@@ -22,7 +22,9 @@ from stages.kernels.characters import (
     decode,
     table,
 )
+from stages.kernels.forms import BASIS, PRIME
 from stages.kernels.hashing import mix
+from stages.kernels.manners import CLASS
 from stages.kernels.phrases import (
     JAVASCRIPT,
     LOREM_IPSUM,
@@ -33,7 +35,7 @@ from stages.kernels.phrases import (
     fold_point,
     pair,
 )
-from stages.kernels.words import BASIS, CLASS, NEWLINE, PRIME, Hashes, Numbers
+from stages.kernels.words import NEWLINE, Hashes, Numbers
 
 SOCIAL, COPYRIGHT, NAVIGATION, SYMBOLS = 8, 16, 32, 64  # more kinds of lines, as bits
 KINDS = {

@@ -17,8 +17,10 @@ from stages.kernels.characters import (
     Table,
     decode,
 )
+from stages.kernels.forms import BASIS, PRIME, ZERO, fold_of
 from stages.kernels.hashing import mix
-from stages.kernels.words import BASIS, CLASS, COUNTS, NEWLINE, PRIME, ZERO, _fold, _mark
+from stages.kernels.manners import CLASS
+from stages.kernels.words import COUNTS, NEWLINE, _mark
 
 Hashes: TypeAlias = npt.NDArray[np.uint64]
 Numbers: TypeAlias = npt.NDArray[np.int64]
@@ -50,7 +52,7 @@ def next_token(
             return at, stop, mix((BASIS ^ np.uint64(point)) * PRIME)
         else:
             stop = run_end(data, at, end, table)
-            fold = _fold(data, at, stop, table)
+            fold = fold_of(data, at, stop, table)
             if fold != EMPTY:
                 return at, stop, fold
             at = stop

@@ -7,19 +7,11 @@ from stages.kernels.characters import LINE_END, SPACE, TERMINAL, Bytes, Table, d
 from stages.kernels.eight import HIGH, eight, few, printed
 from stages.kernels.eight import first as first_of
 from stages.kernels.folded import hash_points
+from stages.kernels.forms import BASIS, PRIME
 from stages.kernels.hashing import hash_bytes, mix
+from stages.kernels.manners import CLASS, DOT, HYPHEN
 from stages.kernels.ngrams import find, table_size
-from stages.kernels.words import (
-    BASIS,
-    CLASS,
-    DOT,
-    ELLIPSIS,
-    HYPHEN,
-    NEWLINE,
-    PRIME,
-    Hashes,
-    Numbers,
-)
+from stages.kernels.words import ELLIPSIS, NEWLINE, Hashes, Numbers
 
 RETURN = 13
 # What an item of a list begins with, beside the hyphen: • ‣ ▶ ◀ ◦ ■ □ ▪ ▫ and

@@ -19,10 +19,12 @@ from stages.kernels.characters import (
     decode,
 )
 from stages.kernels.lines import measure_lines, measure_repeats
+from stages.kernels.manners import APART, HYPHENS, ORDINALS
 from stages.kernels.ngrams import diversity, measure_ngrams, table_size
 from stages.kernels.phrases import JAVASCRIPT, LOREM_IPSUM, POLICY, Phrases
 from stages.kernels.rewrite import judge_line, read_line, seek, sieve
 from stages.kernels.stopwords import Stops, count_stop_words
+from stages.kernels.unspaced import LETTERS, Cutter
 from stages.kernels.words import Asked, Hashes, Numbers, cut
 
 Rows: TypeAlias = npt.NDArray[np.float64]
@@ -133,6 +135,7 @@ def words_of(
     stops: Stops,
     languages: Numbers,
     customs: Bytes,
+    cutter: Cutter,
     folded: Hashes,
     out: Rows,
 ) -> Numbers:
@@ -140,11 +143,10 @@ def words_of(
 
     `languages` says which list of stop words holds for each document (`stopwords.ANY`: not known),
     `customs` how its language writes words (`words.HYPHENS`...); `folded` has room for `word_room`
-    hashes, or for one document's if the column is not asked for.
+    hashes, or for one document's if the column is not asked for. In the column, what Chinese and
+    Japanese are cut into is letters: signatures of documents are made of it.
     """
-    room = 0
-    for row in range(len(offsets) - 1):
-        room = max(room, offsets[row + 1] - offsets[row])
+    room = word_room(offsets, False)
     exact = room if wanted.stop_words or wanted.gram else 0
     hashes, ends = np.empty(exact, np.uint64), np.empty(exact + 1 if exact else 0, np.int64)
     word_ends = np.empty(room + 1 if wanted.phrase else 0, np.int64)
@@ -155,9 +157,8 @@ def words_of(
         start, end = offsets[row], offsets[row + 1]
         mine = folded[stretches[row] :]
         asked = Asked(hashes, ends, mine, word_ends)
-        tokens = cut(data, start, end, table, customs[row], asked, counts)
+        tokens = cut(data, start, end, table, customs[row], cutter, asked, counts)
         words, characters = counts[wd.WORDS], max(1, counts[wd.CHARACTERS])
-        stretches[row + 1] = stretches[row] + (words if wanted.hashes else 0)
         _counted(counts, tokens, out[row])
         if wanted.stop_words:
             many, all_ = count_stop_words(hashes, tokens, languages[row], stops, seen, tallies)
@@ -171,6 +172,11 @@ def words_of(
         if wanted.phrase:
             measure_ngrams(mine, word_ends, words, wanted.phrase, True, grams)
             out[row, FIRST_PHRASE:] = grams / max(1, counts[wd.LETTERS])
+        if wanted.hashes and (counts[wd.WORDED] or customs[row] & APART):
+            plain = Asked(hashes[:0], ends[:0], mine, word_ends[:0])
+            others = customs[row] & (ORDINALS | HYPHENS) | LETTERS
+            cut(data, start, end, table, others, cutter, plain, counts)
+        stretches[row + 1] = stretches[row] + (counts[wd.WORDS] if wanted.hashes else 0)
     return stretches
 
 
@@ -235,9 +241,7 @@ def lines_of(data: Bytes, offsets: Numbers, table: Table, repeats: bool, out: Ro
 @njit(cache=True)
 def notices_of(data: Bytes, offsets: Numbers, table: Table, phrases: Phrases, out: Rows) -> None:
     """Fill `out` (documents x NOTICE_MEASURES): sentences and lines as `rewrite` sees them."""
-    room = 0
-    for row in range(len(offsets) - 1):
-        room = max(room, offsets[row + 1] - offsets[row])
+    room = word_room(offsets, False)
     folded, sought = np.empty(room, np.uint32), sieve(phrases)
     kinds = (POLICY, JAVASCRIPT, LOREM_IPSUM)
     for row in range(len(offsets) - 1):

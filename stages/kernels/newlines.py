@@ -6,10 +6,11 @@ from numba import njit
 from stages.kernels.characters import LINE_END, SPACE, Bytes, Table, decode
 from stages.kernels.hashing import hash_bytes
 from stages.kernels.lines import RETURN, SHORT, count_repeats
+from stages.kernels.manners import HYPHEN
 from stages.kernels.ngrams import table_size
 from stages.kernels.streams import BLANK, NEWLINE, TERMINAL, Marks, Rows
 from stages.kernels.streams import LINE_END as END_OF_LINE
-from stages.kernels.words import HYPHEN, Hashes, Numbers
+from stages.kernels.words import Hashes, Numbers
 
 BULLET = 0x2022
 NEWLINE_COLUMNS = (

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from numba import njit
 
 from stages.kernels import lean, lean_inline
-from stages.kernels.words import STEP, Hashes, Numbers
+from stages.kernels.forms import STEP
+from stages.kernels.words import Hashes, Numbers
 
 Places: TypeAlias = npt.NDArray[np.int32]
 

@@ -21,7 +21,9 @@ from stages.kernels.characters import (
     Table,
     decode,
 )
+from stages.kernels.forms import STEP
 from stages.kernels.lines import RETURN
+from stages.kernels.manners import CLASS, DOT
 from stages.kernels.phrases import (
     JAVASCRIPT,
     LOREM_IPSUM,
@@ -32,7 +34,7 @@ from stages.kernels.phrases import (
     first_points,
     fold_point,
 )
-from stages.kernels.words import BLANK, CLASS, DOT, NEWLINE, STEP, Hashes, Numbers, plain
+from stages.kernels.words import BLANK, NEWLINE, Hashes, Numbers, plain
 
 KEPT, LOREM, CURLY, TOO_FEW = range(4)  # what becomes of a text
 OPEN, CLOSE, BRACE = 0x5B, 0x5D, 0x7B  # [ ] {

@@ -5,11 +5,12 @@ import numpy.typing as npt
 from numba import njit
 
 from stages.kernels.characters import Bytes, Table
+from stages.kernels.forms import STEP
 from stages.kernels.hashing import P1, P2, mix
 from stages.kernels.measures import word_room
 from stages.kernels.ngrams import find, table_size
 from stages.kernels.units import EXACT, WORD, cut_units, units_room, window_of
-from stages.kernels.words import STEP, Hashes, Numbers
+from stages.kernels.words import Hashes, Numbers
 
 Rows = npt.NDArray[np.uint32]
 

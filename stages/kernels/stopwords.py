@@ -10,6 +10,7 @@ from stages.kernels import lean
 from stages.kernels.characters import Bytes, table
 from stages.kernels.eight import lowest
 from stages.kernels.ngrams import find, table_size
+from stages.kernels.unspaced import LETTERS, letters_only
 from stages.kernels.words import COUNTS, Asked, Hashes, Numbers, cut
 
 Stops: TypeAlias = tuple[Bytes, Hashes, Numbers, Hashes]
@@ -59,7 +60,7 @@ def _hash(word: str) -> np.uint64:
     hashes, ends = np.zeros(len(data), np.uint64), np.zeros(len(data) + 1, np.int64)
     counts = np.zeros(COUNTS, np.int64)
     asked = Asked(hashes, ends, hashes[:0], ends[:0])
-    tokens = cut(data, 0, len(data), table(), 0, asked, counts)
+    tokens = cut(data, 0, len(data), table(), LETTERS, letters_only(), asked, counts)
     assert tokens == 1, f"stop word {word!r} is not one word"
     found: np.uint64 = hashes[0]
     return found

@@ -20,10 +20,12 @@ from stages.kernels.characters import (
     Table,
     decode,
 )
+from stages.kernels.forms import BASIS, PRIME, ZERO
 from stages.kernels.hashing import P2, P3, mix
 from stages.kernels.lines import RETURN
+from stages.kernels.manners import CLASS, DOT
 from stages.kernels.rewrite import sentence
-from stages.kernels.words import BASIS, CLASS, DOT, NEWLINE, PRIME, ZERO, Hashes, Numbers
+from stages.kernels.words import NEWLINE, Hashes, Numbers
 
 LINE, PARAGRAPH, SENTENCE, WORD = range(4)
 # What of a unit is compared: every character, white space as one blank; its folded form (lower case,

@@ -17,9 +17,11 @@ from stages.kernels import characters as ch
 from stages.kernels import eight
 from stages.kernels.characters import CLASS_BITS, table
 from stages.kernels.hashing import string_buffers
+from stages.kernels.manners import BREAKS
 from stages.kernels.phrases import boilerplate, compile_phrases, find_phrases, first_points, fold
 from stages.kernels.rewrite import judge_line, read_line, seek, sieve
-from stages.kernels.words import BREAKS, COUNTS, Asked, cut
+from stages.kernels.unspaced import cutter
+from stages.kernels.words import COUNTS, Asked, cut
 from stages.measure import Measure
 from stages.quality import C4Quality
 
@@ -47,6 +49,8 @@ RAW = st.lists(
             b"-",
             b"A.",
             b"3.",
+            "中华人民".encode(),
+            "日本のカナ".encode(),
             b" ",
         )
     )
@@ -138,7 +142,7 @@ def bytes_of(batch):
     raw=RAW,
     before=st.binary(max_size=3),
     after=st.binary(max_size=3) | st.sampled_from((b"//x", b".", b"-a")),
-    customs=st.integers(0, 3),
+    customs=st.integers(0, 63),
 )
 def test_cutting_words_never_looks_outside_of_the_text(raw, before, after, customs):
     def words(data, start, end):
@@ -146,7 +150,7 @@ def test_cutting_words_never_looks_outside_of_the_text(raw, before, after, custo
         counts = np.zeros(COUNTS, np.int64)
         data = np.frombuffer(data, np.uint8)
         asked = Asked(hashes, ends, hashes.copy(), ends.copy())
-        many = cut(data, start, end, ch.table(), customs, asked, counts)
+        many = cut(data, start, end, ch.table(), customs, cutter(), asked, counts)
         return hashes[:many].tolist(), ends[: many + 1].tolist(), counts.tolist()
 
     whole = words(before + raw + after, len(before), len(before) + len(raw))

@@ -17,6 +17,7 @@ from stages.errors import SpecError
 from stages.kernels.stopwords import languages
 from stages.measure import WORD_HASHES, Measure
 from stages.quality import C4Quality
+from tests.segmented import chinese, in_words, is_japanese, japanese
 
 PIECES = (
     *(
@@ -72,6 +73,11 @@ PIECES = (
     *(
         "汉",
         "字",
+        "研究生命",
+        "〇中华人民共和国",
+        "東京都に住む",
+        "カタカナ",
+        "ｶﾅ",
         "の",
         "ภา",
         "ษี",
@@ -161,13 +167,45 @@ def kind(character):
     return "l" if character.isalpha() else "d" if category == "Nd" else "o"
 
 
+def run_of_words(text, at, kinds, customs):
+    """The words of the run of Chinese or Japanese at a place, with the marks on its letters."""
+    parts = []  # letters with their marks
+    while at < len(text) and (kinds[at] == "m" or (kinds[at] == "S" and in_words(text[at]))):
+        if kinds[at] == "m":
+            parts[-1] += text[at]
+        else:
+            parts.append(text[at])
+        at += 1
+    begin = at - sum(map(len, parts))
+    letters = [part[0] for part in parts]
+    seen = [c for c, kind in zip(text, kinds, strict=True) if kind == "S" and in_words(c)]
+    if "letters" in customs:
+        words = letters
+    elif "ja" in customs or ("zh" not in customs and is_japanese(seen)):
+        words = japanese(letters, text[begin - 1 : begin], text[at : at + 1])
+    else:
+        words = chinese(letters)
+    rest = iter(parts)
+    return ["".join(next(rest) for _ in word) for word in words]
+
+
 def tokens(text, customs=()):
-    """(token, whether it is a word) in order. Of texts without URLs."""
+    """(token, whether it is a word) in order. Of texts without URLs.
+
+    Customs: `ordinals`, `hyphens`, `zh` or `ja`, `letters` (no words in scripts without spaces).
+    """
     kinds, word = "".join(map(kind, text)), body(customs)
+    if {"zh", "ja"} & set(customs):
+        kinds = re.sub(r"[^lUdomS ]", "p", kinds)
     found, at, free = [], 0, 0
     while at < len(text):
         if kinds[at] in " m":
             at += 1
+            continue
+        if kinds[at] == "S" and in_words(text[at]):
+            words = run_of_words(text, at, kinds, customs)
+            found += [(word, True) for word in words]
+            at = free = at + sum(map(len, words))
             continue
         begin, marks = at, re.match(f"{CLING}*", kinds[at:])[0]
         touched = at > 0 and free == at
@@ -178,7 +216,7 @@ def tokens(text, customs=()):
             found.append((text[at : match.end()], True))
             at = free = match.end()
             continue
-        runs = re.match(CLING + "|e", kinds[at])
+        runs = re.match(CLING + "|e", kind(text[at]))
         length = len(re.match(re.escape(text[at]) + "+", text[at:])[0]) if runs else 1
         end = at + length
         end += len(re.match("m*", kinds[end:])[0])
@@ -353,9 +391,10 @@ def test_words_and_ngrams_are_counted_as_described(text):
     )
 
 
-@given(
-    text=TEXTS, language=st.sampled_from((("en", ["hyphens"]), ("de", ["ordinals"]), ("pt", [])))
-)
+CUSTOMS = {"en": ["hyphens"], "de": ["ordinals"], "pt": [], "zh": ["zh"], "ja": ["ja"]}
+
+
+@given(text=TEXTS, language=st.sampled_from(list(CUSTOMS.items())))
 def test_words_are_cut_by_the_customs_of_the_language(text, language):
     name, customs = language
     (row,) = measured(text, language=[name])
@@ -391,7 +430,10 @@ def test_characters_are_counted_as_described(text):
         ),
         ("...and so on...", "en", ["...", "and", "so", "on", "..."]),
         ("3,5 10:30 1/2 and/or", "en", ["3,5", "10:30", "1/2", "and", "/", "or"]),
-        ("日本の-foo", "ja", ["日", "本", "の", "-", "foo"]),
+        ("日本の-foo", "ja", ["日本", "の", "-", "foo"]),
+        ("我来到北京清华大学。C++", "zh", ["我", "来到", "北京", "清华大学", "。", "C", "++"]),
+        ("これは /usr/bin です", "ja", ["これ", "は", "/", "usr", "/", "bin", "です"]),
+        ("これは /usr/bin です", None, ["これ", "は", "/usr", "/", "bin", "です"]),
     ],
 )
 def test_what_is_a_word_and_what_a_mark(text, language, expected):
@@ -465,7 +507,7 @@ def test_ngrams_of_a_text_that_repeats_itself_are_counted_as_described(words):
 
 @given(text=TEXTS)
 def test_two_words_have_the_same_hash_if_they_fold_to_the_same(text):
-    words = [word for word, is_word in tokens(text) if is_word]
+    words = [word for word, is_word in tokens(text, ("letters",)) if is_word]
     (row,) = measured(text)
     forms = [folded(word) for word in words]
 
