@@ -51,6 +51,7 @@ def clinging(data: Bytes, at: int, end: int, table: Table) -> int:
 @lean
 def belonging(
     data: Bytes,
+    first: int,
     at: int,
     end: int,
     table: Table,
@@ -60,7 +61,7 @@ def belonging(
 ) -> int:
     """Where the marks end that begin here and belong to the word before them; `at` if none do.
 
-    `last` and `before` are the classes of the last two letters or digits of the word.
+    The word begins at `first`; `last` and `before` are the classes of its last two letters or digits.
     """
     point, size = decode(data, at, end)
     if customs & APART:
@@ -77,7 +78,7 @@ def belonging(
     if clings and after & SPACE:
         return here
     if point == DOT and here == at + 1 and after & (SPACE | PUNCTUATION):
-        initial = last & UPPER != 0 and before & UPPER == 0
+        initial = (last & UPPER != 0 and before & UPPER == 0) or _initials(data, first, at)
         return here if initial or (customs & ORDINALS and last & DIGIT != 0) else at
     if after & BREAKS:
         return at
@@ -86,6 +87,20 @@ def belonging(
     if here == at + size and _joins(point, last, after, customs):
         return here
     return at
+
+
+@lean
+def _initials(data: Bytes, first: int, at: int) -> bool:
+    """Whether a word is one letter of ASCII, or several with a full stop between each two: `i.e`."""
+    while at > first:
+        if not 97 <= data[at - 1] | 0x20 <= 122:
+            return False
+        if at - 1 == first:
+            return True
+        if data[at - 2] != DOT:
+            return False
+        at -= 2
+    return False
 
 
 @lean

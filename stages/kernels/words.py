@@ -8,7 +8,7 @@ scripts that write no spaces words are those of `stages.kernels.unspaced`. Which
 - `_ & ' @ \\ ^ | + ( [`, a curly apostrophe and `·` between two words; a full stop, but not in
   `end.Start`; a hyphen behind a letter, but not (`HYPHENS`) in `well-known`; a comma between digits; a
   slash or colon before a digit;
-- a full stop behind a single capital, and (`ORDINALS`) behind a number: `J.`, `3.`;
+- a full stop behind a single letter, and (`ORDINALS`) behind a number: `J.`, `i.e.`, `3.`;
 - all of a URL with its scheme.
 
 Any other visible character is a token of its own; a run of the same one of those that cling, or of `…`,
@@ -126,7 +126,7 @@ def cut(
             if not word:
                 at, length, ascii_ = _mark(data, at, end, table, counts)
         if word:
-            if at == first or not _ends_here(data, at, end, table, customs):
+            if at == first or not _ends_here(data, first, at, end, table, customs):
                 at, length, seen, lower, ascii_ = _word(
                     data, first, begin, end, table, customs, counts
                 )
@@ -243,7 +243,7 @@ def plain(data: Bytes, at: int, end: int) -> tuple[int, np.uint32, np.uint32]:
 
 
 @lean_inline
-def _ends_here(data: Bytes, at: int, end: int, table: Table, customs: int) -> bool:
+def _ends_here(data: Bytes, first: int, at: int, end: int, table: Table, customs: int) -> bool:
     """Whether the word of letters and digits before `at` surely ends, by a quick look behind it."""
     if at == end or data[at] == BLANK:
         return True
@@ -254,7 +254,7 @@ def _ends_here(data: Bytes, at: int, end: int, table: Table, customs: int) -> bo
         return bool(mark != COLON)
     if mark == DOT:
         stop = at + 1 == end or (data[at + 1] < 0x80 and table[data[at + 1]] & SPACE != 0)
-        return stop and not last & (UPPER | DIGIT)
+        return stop and at - first > 1 and not last & (UPPER | DIGIT)
     if mark >= 0x80 or mark == COLON or (mark == COMMA and last & DIGIT):
         return False
     return table[mark] & SPACE != 0 or not MANNERS[mark]
@@ -301,7 +301,7 @@ def _word(
         stop = (
             url_end(data, at, end, table)
             if url
-            else belonging(data, at, end, table, before, last, customs)
+            else belonging(data, first, at, end, table, before, last, customs)
         )
         if stop == at:
             break

@@ -421,6 +421,11 @@ def test_characters_are_counted_as_described(text):
         ("guarda-chuva, fazê-lo", "pt", ["guarda-chuva", ",", "fazê-lo"]),
         ("Am 3. Mai. Im Jahr 3.", "de", ["Am", "3.", "Mai", ".", "Im", "Jahr", "3."]),
         ("On page 3. The end.Start", "en", ["On", "page", "3", ".", "The", "end", ".", "Start"]),
+        (
+            "i.e. c. (d.) ab. a.b.cd. 7.",
+            "en",
+            ["i.e.", "c.", "(", "d.", ")", "ab", ".", "a.b.cd", ".", "7", "."],
+        ),
         ("J. R. R. U.S. C++ R&D", "en", ["J.", "R.", "R.", "U.S.", "C++", "R&D"]),
         ("linha(s) f(x)", "pt", ["linha(s", ")", "f(x", ")"]),
         (
