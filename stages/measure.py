@@ -128,7 +128,7 @@ class Measure(Stage):
       letter each, so `mean_word_length` is 1 there: filters have other bounds for such languages.
     """
 
-    version = 2
+    version = 3
 
     names: tuple[str, ...]  # which measures to take; each is a column of its name
 
