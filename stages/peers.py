@@ -5,6 +5,7 @@ cut all texts by NLTK as English (`stages.treebank`), whatever their language.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,29 +110,33 @@ def _measure(batch: Batch, mode: Mode, wanted: set[str]) -> dict[str, npt.NDArra
         ours.lines_of(data, offsets, table(), False, room(ours.LINE_MEASURES))
     if "bulleted_lines" in wanted:
         newlines.bulleted_of(data, offsets, table(), room(("bulleted_lines",)))
-    if wanted & set(newlines.NEWLINE_COLUMNS):
+    repeats = newlines.REPEAT_COLUMNS if mode == THEN else ()
+    if wanted & (set(newlines.NEWLINE_COLUMNS) - set(repeats)):
         out = room(newlines.NEWLINE_COLUMNS)
         newlines.newlines_of(data, offsets, _marks(mode), mode == THEN, out)
-        if mode == THEN:
-            newlines.repeats_of(data, offsets, _marks(mode), out)
+    if wanted & set(repeats):
+        newlines.repeats_of(data, offsets, _marks(mode), room(repeats))
+    if wanted & set(newlines.PARAGRAPH_COLUMNS):
+        newlines.paragraphs_of(data, offsets, _marks(mode), room(newlines.PARAGRAPH_COLUMNS))
     if wanted & set(streams.WORD_COLUMNS):
         out = room(streams.WORD_COLUMNS)
-        grams = any("_gram" in name for name in wanted)
         for language, chosen in _groups(languages(batch, mode)):
             for part in _slices(offsets, chosen):
                 piece = string_buffers(batch.column("text").take(pa.array(part)))
-                out[part] = _words(mode, language, *piece[::-1], grams)
+                out[part] = _words(mode, language, *piece[::-1], wanted)
     return found
 
 
 def _words(
-    mode: Mode, language: str, data: Bytes, offsets: Numbers, grams: bool
+    mode: Mode, language: str, data: Bytes, offsets: Numbers, wanted: set[str]
 ) -> npt.NDArray[np.float64]:
     from stages.kernels.streams import WORD_COLUMNS, words_of
 
     out = np.zeros((len(offsets) - 1, len(WORD_COLUMNS)))
     stream = _cutter(mode, language).cut(data, offsets)
-    words_of(data, offsets, stream, _stop_words(language), mode == THEN, grams, out)
+    stops = _stop_words(language if "stop_words" in wanted else None)
+    grams = any("_gram" in name for name in wanted)
+    words_of(data, offsets, stream, stops, mode == THEN, grams, out)
     return out
 
 
@@ -143,13 +148,14 @@ def _marks(mode: Mode) -> Bytes:
     return marks_then() if mode == THEN else marks()
 
 
-def _stop_words(language: str) -> tuple[npt.NDArray[np.uint64], Numbers]:
-    """The stop words of a language as an open hash table; English ones if it has no list."""
+@cache
+def _stop_words(language: str | None) -> tuple[npt.NDArray[np.uint64], Numbers]:
+    """The stop words of a language as an open hash table; English ones if it has no list; None: none."""
     from stages.kernels.stopwords import languages as lists
     from stages.kernels.streams import stop_table
     from stages.segment import spelled
 
-    words = lists().get(language, lists()[ENGLISH])
+    words = lists().get(language, lists()[ENGLISH]) if language else ()
     return stop_table(spelled([list(words)]).hashes)
 
 
@@ -162,9 +168,13 @@ def languages(batch: Batch, mode: Mode) -> list[str]:
 
 def _groups(named: list[str]) -> Iterator[tuple[str, Numbers]]:
     """The rows of each language."""
-    column = np.array(named, dtype=object)
-    for language in sorted(set(named)):
-        yield language, np.flatnonzero(column == language)
+    different = sorted(set(named))
+    column = np.array(named, dtype=object) if len(different) > 1 else None
+    for language in different:
+        yield (
+            language,
+            np.arange(len(named)) if column is None else np.flatnonzero(column == language),
+        )
 
 
 def _slices(offsets: Numbers, rows: Numbers) -> Iterator[Numbers]:

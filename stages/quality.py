@@ -211,6 +211,7 @@ class C4Quality(Stage):
     """
 
     rewrites = True
+    version = 2
 
     mode: Mode = "bateia"  # whose rules: other modes know none of the differences above
     citations: bool = True  # leave out `[12]`, `[edit]`, `[citation needed]`

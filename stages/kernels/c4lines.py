@@ -5,16 +5,17 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from stages.kernels.characters import Bytes, decode
+from stages.kernels import lean
+from stages.kernels.characters import Bytes, decode, decode_long, stripped
 from stages.kernels.lines import RETURN
 from stages.kernels.rewrite import CLOSE, CURLY, EDIT, KEPT, LOREM, NEEDED, OPEN
 from stages.kernels.streams import BLANK, DIGIT, DOT, LINE_END, NEWLINE, Marks
 from stages.kernels.words import Numbers
 
 BRACE, KELVIN = 0x7B, 0x212A  # { and the sign whose lower case is k
-LOREM_IPSUM = np.frombuffer(b"lorem ipsum", np.uint8)
-JAVASCRIPT = np.frombuffer(b"javascript", np.uint8)
 PHRASES = (
+    b"lorem ipsum",
+    b"javascript",
     b"terms of use",
     b"privacy policy",
     b"cookie policy",
@@ -22,7 +23,13 @@ PHRASES = (
     b"use of cookies",
     b"use cookies",
 )
-POLICY, LENGTHS = np.frombuffer(b"".join(PHRASES), np.uint8), tuple(map(len, PHRASES))
+LOREM_IPSUM, JAVASCRIPT, POLICY = 1, 2, 4
+KINDS = np.array([LOREM_IPSUM, JAVASCRIPT] + [POLICY] * (len(PHRASES) - 2))
+LETTERS = np.frombuffer(b"".join(PHRASES), np.uint8)
+PLACES = np.cumsum([0, *map(len, PHRASES)])
+# Whether a phrase begins with two letters, by the five bits of each that its case does not change.
+SIEVE = np.zeros(1 << 10, np.bool_)
+SIEVE[[(phrase[0] & 31) << 5 | phrase[1] & 31 for phrase in PHRASES]] = True
 
 
 class LineRules(NamedTuple):
@@ -68,13 +75,14 @@ def keep_lines(
                 continue
             if words < rules.words_per_line:
                 continue
-            if rules.lorem_ipsum and _has(out, to, upto, LOREM_IPSUM):
+            said, braces = _phrases(out, to, upto)
+            if rules.lorem_ipsum and said & LOREM_IPSUM:
                 verdicts[row] = LOREM
-            elif rules.javascript and _has(out, to, upto, JAVASCRIPT):
+            elif rules.javascript and said & JAVASCRIPT:
                 continue
-            elif rules.curly_bracket and (out[to:upto] == BRACE).any():
+            elif rules.curly_bracket and braces:
                 verdicts[row] = CURLY
-            elif not (rules.policy and _speaks_of_policy(out, to, upto)):
+            elif not (rules.policy and said & POLICY):
                 to = upto
                 many += 1
                 edges[many] = to
@@ -82,28 +90,31 @@ def keep_lines(
     return many
 
 
-@njit(cache=True)
+@lean
 def _strip(data: Bytes, at: int, end: int, marks: Marks) -> tuple[int, int, int, int, int]:
     """The line here without blanks around: begin, end, where the next begins, words, the longest."""
     begin, stop, words, longest, word = at, at, 0, 0, 0
     while at < end:
-        point, size = decode(data, at, end)
+        point, size = np.uint32(data[np.uint64(at)]), 1
+        if point >= 0x80:
+            point, size = decode_long(data, at, end)
         mark = marks[point]
-        if mark & LINE_END:
+        if not mark & (BLANK | LINE_END):
+            word += 1
             at += size
+            stop = at
+            continue
+        if word:
+            words, longest, word = words + 1, max(longest, word), 0
+        at += size
+        if mark & LINE_END:
             if point == RETURN and at < end and data[at] == NEWLINE:
                 at += 1
             break
-        if mark & BLANK:
-            word = 0
-        else:
-            if not words:
-                begin = at
-            words += word == 0
-            word += 1
-            longest = max(longest, word)
-            stop = at + size
-        at += size
+        if not words:
+            begin = at
+    if word:
+        words, longest = words + 1, max(longest, word)
     return begin, max(begin, stop), at, words, longest
 
 
@@ -153,35 +164,38 @@ def _ends(data: Bytes, begin: int, end: int) -> bool:
     return not (data[end - 1] == DOT and data[end - 2] == DOT and data[end - 3] == DOT)
 
 
-@njit(cache=True)
-def _has(data: Bytes, begin: int, end: int, phrase: Bytes) -> bool:
-    """Whether the phrase occurs in the line, whatever its case."""
-    for at in range(begin, end - len(phrase) + 1):
-        if data[at] | 0x20 == phrase[0]:
-            one, here = 1, at + 1
-            while one < len(phrase) and here < end:
-                point, size = decode(data, here, end)
-                if 65 <= point <= 90:
-                    point += np.uint32(32)
-                elif point == KELVIN:
-                    point = np.uint32(ord("k"))
-                if point != phrase[one]:
-                    break
-                one += 1
-                here += size
-            if one == len(phrase):
-                return True
-    return False
+@lean
+def _phrases(data: Bytes, begin: int, end: int) -> tuple[int, bool]:
+    """Which kinds of phrases occur in a line, whatever their case, and whether a curly bracket does."""
+    said, braces = 0, False
+    for at in range(np.uint64(begin), np.uint64(end)):
+        braces |= data[at] == BRACE
+    if end - begin < 2:
+        return said, braces
+    for at in range(begin, end - 1):
+        here = np.uint64(at)
+        two = np.uint64(data[here] & 31) << np.uint64(5) | np.uint64(data[here + np.uint64(1)] & 31)
+        if SIEVE[two]:
+            for phrase in range(len(KINDS)):
+                if _stands(data, at, end, PLACES[phrase], PLACES[phrase + 1]):
+                    said |= KINDS[phrase]
+    return said, braces
 
 
-@njit(cache=True)
-def _speaks_of_policy(data: Bytes, begin: int, end: int) -> bool:
-    at = 0
-    for length in LENGTHS:
-        if _has(data, begin, end, POLICY[at : at + length]):
-            return True
-        at += length
-    return False
+@lean
+def _stands(data: Bytes, at: int, end: int, one: int, last: int) -> bool:
+    """Whether a phrase, given by its place among the letters of all, stands here."""
+    while one < last and at < end:
+        point, size = decode(data, at, end)
+        if 65 <= point <= 90:
+            point += np.uint32(32)
+        elif point == KELVIN:
+            point = np.uint32(ord("k"))
+        if point != LETTERS[one]:
+            return False
+        one += 1
+        at += size
+    return one == last
 
 
 @njit(cache=True)
@@ -213,14 +227,14 @@ def join_lines(
             size = edges[line + 1] - edges[line]
             out[to : to + size] = lines[edges[line] : edges[line + 1]]
             to += size
-        first, last, at = to, begin, begin
-        while at < to:
-            point, size = decode(out, at, to)
+        first, last = begin, stripped(out, begin, to, marks, BLANK)
+        while first < last:
+            point, size = decode(out, first, last)
             if not marks[point] & BLANK:
-                first, last = min(first, at), at + size
-            at += size
-        size = max(0, last - first)
-        for one in range(size):
+                break
+            first += size
+        size = last - first
+        for one in range(size if first > begin else 0):
             out[begin + one] = out[first + one]
         to = begin + size
         ends[row + 1] = to

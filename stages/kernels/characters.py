@@ -89,3 +89,17 @@ def decode_long(data: Bytes, at: int, end: int) -> tuple[np.uint32, int]:
     if point < 0x10000 or point >= SIZE:
         return bad
     return point, 4
+
+
+@lean
+def stripped(data: Bytes, start: int, end: int, kinds: Bytes, blank: int) -> int:
+    """Where bytes end without the characters at their end that have this bit among their kinds."""
+    while end > start:
+        at = end - 1
+        while at > max(start, end - 4) and data[at] & 0xC0 == 0x80:
+            at -= 1
+        point, size = decode(data, at, end)
+        if at + size < end or not kinds[point] & blank:
+            break
+        end = at
+    return end

@@ -3,7 +3,9 @@
 import numpy as np
 from numba import njit
 
-from stages.kernels.characters import LINE_END, SPACE, Bytes, Table, decode
+from stages.kernels import lean, lean_inline
+from stages.kernels.characters import LINE_END, SPACE, Bytes, Table, decode, stripped
+from stages.kernels.eight import HIGH, eight, printed
 from stages.kernels.hashing import hash_bytes
 from stages.kernels.lines import RETURN, SHORT, count_repeats
 from stages.kernels.manners import HYPHEN
@@ -19,9 +21,15 @@ NEWLINE_COLUMNS = (
     "duplicate_lines",
     "duplicate_line_characters",
     "repeated_line_characters",
-    "duplicate_paragraphs",
-    "duplicate_paragraph_characters",
 )
+REPEAT_COLUMNS = ("duplicate_lines", "duplicate_line_characters")
+PARAGRAPH_COLUMNS = ("duplicate_paragraphs", "duplicate_paragraph_characters")
+
+
+@lean_inline
+def _plain(data: Bytes, at: int, end: int) -> bool:
+    """Whether eight characters of ASCII stand here, none of which ends a line."""
+    return at + 8 <= end and printed(eight(data, at)) == HIGH
 
 
 @njit(cache=True)
@@ -44,6 +52,10 @@ def newlines_of(data: Bytes, offsets: Numbers, marks: Marks, blanks: bool, out: 
         while at <= end:
             begin, length, blank, last = at, 0, True, 0
             while at < end and data[at] != NEWLINE:
+                if not blank and _plain(data, at, end):
+                    at, length = at + 8, length + 8
+                    last = marks[data[at - 1]]
+                    continue
                 point, size = decode(data, at, end)
                 last = marks[point]
                 blank &= last & BLANK != 0
@@ -70,16 +82,11 @@ def newlines_of(data: Bytes, offsets: Numbers, marks: Marks, blanks: bool, out: 
         out[row, 2] = repeats / kept
         out[row, 3] = repeated / everything
         out[row, 4] = count_repeats(own, sizes, lines, keys)[1] / max(1, characters)
-        repeats, repeated, many = _paragraphs(data, start, end, marks, hashes, lengths, keys)
-        out[row, 5] = repeats / many
-        out[row, 6] = repeated / everything
-        if start == end:
-            out[row, 5] = 1.0  # datatrove drops an empty text as one that repeats itself
 
 
 @njit(cache=True)
 def repeats_of(data: Bytes, offsets: Numbers, marks: Marks, out: Rows) -> None:
-    """Fill the third and fourth of NEWLINE_COLUMNS by all lines of `str.splitlines`, blank ones too."""
+    """Fill `out` (texts x REPEAT_COLUMNS) by all lines of `str.splitlines`, blank ones too."""
     room = 0
     for row in range(len(out)):
         room = max(room, offsets[row + 1] - offsets[row])
@@ -91,6 +98,10 @@ def repeats_of(data: Bytes, offsets: Numbers, marks: Marks, out: Rows) -> None:
         while at < end:
             begin, stop, length, ended = at, at, 0, False
             while at < end and not ended:
+                if _plain(data, at, end):
+                    at += 8
+                    characters, length, stop = characters + 8, length + 8, at
+                    continue
                 point, size = decode(data, at, end)
                 at += size
                 characters += 1
@@ -106,41 +117,65 @@ def repeats_of(data: Bytes, offsets: Numbers, marks: Marks, out: Rows) -> None:
             lengths[lines] = length
             lines += 1
         repeats, repeated = count_repeats(hashes, lengths, lines, keys)
-        out[row, 2] = repeats / max(1, lines)
-        out[row, 3] = repeated / max(1, characters)
+        out[row, 0] = repeats / max(1, lines)
+        out[row, 1] = repeated / max(1, characters)
 
 
 @njit(cache=True)
+def paragraphs_of(data: Bytes, offsets: Numbers, marks: Marks, out: Rows) -> None:
+    """Fill `out` (texts x PARAGRAPH_COLUMNS) by what two line feeds and more part, blanks around gone."""
+    room = 0
+    for row in range(len(out)):
+        room = max(room, offsets[row + 1] - offsets[row])
+    hashes, lengths = np.empty(room + 2, np.uint64), np.empty(room + 2, np.int64)
+    keys = np.empty(table_size(room + 2), np.uint64)
+    for row in range(len(out)):
+        start, end = offsets[row], offsets[row + 1]
+        many, everything = _paragraphs(data, start, end, marks, hashes, lengths)
+        repeats, repeated = count_repeats(hashes, lengths, many, keys)
+        # datatrove drops an empty text as one that repeats itself
+        out[row, 0] = repeats / many if start < end else 1.0
+        out[row, 1] = repeated / max(1, everything)
+
+
+@lean
 def _paragraphs(
-    data: Bytes,
-    start: int,
-    end: int,
-    marks: Marks,
-    hashes: Hashes,
-    lengths: Numbers,
-    keys: Hashes,
-) -> tuple[int, int, int]:
-    """Repeated paragraphs, their characters, all paragraphs of the text without outer blanks."""
-    first, last, at = end, start, start
+    data: Bytes, start: int, end: int, marks: Marks, hashes: Hashes, lengths: Numbers
+) -> tuple[int, int]:
+    """How many paragraphs there are, and all characters of the text."""
+    at, characters = start, 0
     while at < end:
         point, size = decode(data, at, end)
         if not marks[point] & BLANK:
-            first, last = min(first, at), at + size
+            break
         at += size
-    many, at = 0, min(first, last)
+        characters += 1
+    last = stripped(data, at, end, marks, BLANK)
+    if at == end:
+        at, last = start, start
+    many = 0
     while at <= last:
         begin, length = at, 0
         while at < last and not (data[at] == NEWLINE and data[at + 1] == NEWLINE):
+            if _plain(data, at, last):
+                at, length = at + 8, length + 8
+                continue
             length += 1
             at += decode(data, at, last)[1]
         hashes[many] = hash_bytes(data, begin, at, np.uint64(0)) | np.uint64(1)
         lengths[many] = length
+        characters += length
         many += 1
+        begin = at
         at += 1
         while at <= last and at < end and data[at] == NEWLINE:
             at += 1
-    repeats, characters = count_repeats(hashes, lengths, many, keys)
-    return repeats, characters, many
+        characters += min(at, last) - begin
+    at = last
+    while at < end and last > start:
+        at += decode(data, at, end)[1]
+        characters += 1
+    return many, characters
 
 
 @njit(cache=True)

@@ -11,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from stages.kernels import lean, lean_inline
 from stages.kernels.characters import Bytes, decode
-from stages.kernels.hashing import mix
+from stages.kernels.eight import EVERY, HIGH, eight, printed
+from stages.kernels.hashing import P1, mix
 from stages.kernels.ngrams import DUPLICATE, TOP, find, measure_ngrams, table_size
 from stages.kernels.words import Hashes, Numbers
 
@@ -31,6 +33,8 @@ LINE_END = 64  # those of str.splitlines
 DIGIT = 128  # decimal digits of all scripts
 
 BASE = np.uint64(0x9E6C63D0876A9A47)
+MANY = 512  # characters; most n-grams have fewer
+POWERS = np.array([pow(int(BASE), length, 1 << 64) for length in range(MANY)], np.uint64)
 WORD_COLUMNS = (
     "words",
     "mean_word_length",
@@ -51,6 +55,7 @@ WORD_COLUMNS = (
 )
 FIRST_GRAM = 7
 DOT, NUMBER_SIGN, ELLIPSIS, NEWLINE = 0x2E, 0x23, 0x2026, 0x0A
+DOTS, NUMBER_SIGNS = EVERY * np.uint64(DOT), EVERY * np.uint64(NUMBER_SIGN)
 
 
 class Stream(NamedTuple):
@@ -137,7 +142,8 @@ def words_of(
         tokens, words, letters, alphabetic, stopped = 0, 0, 0, 0, 0
         seen[:] = 0
         ends[0] = 0
-        for at in range(stream.starts[row], stream.starts[row + 1]):
+        for one in range(stream.starts[row], stream.starts[row + 1]):
+            at = np.uint64(one)
             flags, code, length = stream.flags[at], stream.hashes[at], stream.lengths[at]
             if flags & BLANK:
                 continue
@@ -184,6 +190,9 @@ def _signs(data: Bytes, start: int, end: int, signs: Numbers) -> int:
     signs[:] = 0
     characters, dots, at = 0, 0, start
     while at < end:
+        if at + 8 <= end and _says_nothing(eight(data, at)):
+            at, characters, dots = at + 8, characters + 8, 0
+            continue
         point, size = decode(data, at, end)
         at += size
         characters += 1
@@ -195,6 +204,14 @@ def _signs(data: Bytes, start: int, end: int, signs: Numbers) -> int:
         signs[1] += point == ELLIPSIS
         signs[2] += point == NEWLINE
     return characters
+
+
+@lean_inline
+def _says_nothing(some: np.uint64) -> bool:
+    """Whether eight bytes are ASCII without controls, `.` and `#`."""
+    dots, numbers = some ^ DOTS, some ^ NUMBER_SIGNS
+    found = (dots - EVERY) & ~dots | (numbers - EVERY) & ~numbers
+    return bool(printed(some) & ~found == HIGH)
 
 
 @njit(cache=True)
@@ -211,41 +228,47 @@ def _grams(hashes: Hashes, ends: Numbers, tokens: int, out: Numbers) -> None:
     if tokens < DUPLICATE[0]:
         return
     joined = np.empty(tokens + 1, np.uint64)
-    powers = np.empty(tokens, np.uint64)
     joined[0] = 0
     for at in range(tokens):
-        powers[at] = _power(ends[at + 1] - ends[at])
-        joined[at + 1] = joined[at] * powers[at] + hashes[at]
+        joined[at + 1] = joined[at] * _power(ends[at + 1] - ends[at]) + hashes[at]
     keys = np.empty(table_size(tokens), np.uint64)
     for n in DUPLICATE:
-        out[n - 2] = _duplicate(joined, powers, ends, tokens, n, keys)
+        out[n - 2] = _duplicate(joined, ends, tokens, n, keys)
 
 
-@njit(cache=True)
-def _duplicate(
-    joined: Hashes, powers: Hashes, ends: Numbers, tokens: int, n: int, keys: Hashes
-) -> int:
+@lean
+def _duplicate(joined: Hashes, ends: Numbers, tokens: int, n: int, keys: Hashes) -> int:
     keys[:] = 0
-    mask = np.uint64(len(keys) - 1)
-    at, characters = 0, 0
-    while at < tokens - n + 1:
-        power = np.uint64(1)
-        for k in range(n):
-            power *= powers[at + k]
-        key = mix(joined[at + n] - joined[at] * power) | np.uint64(1)
-        slot = find(keys, mask, key)
-        if keys[slot]:
-            characters += ends[at + n] - ends[at]
-            at += n
+    mask, shift = np.uint64(len(keys) - 1), np.uint64(32)
+    at, ahead, last = np.uint64(0), np.uint64(n), np.uint64(tokens)
+    characters = 0
+    while at + ahead <= last:
+        length = ends[at + ahead] - ends[at]
+        key = joined[at + ahead] - joined[at] * _power(length)
+        key = key if key else np.uint64(1)
+        slot = (key * P1 >> shift) & mask
+        there = keys[slot]
+        while there != 0 and there != key:
+            slot = (slot + np.uint64(1)) & mask
+            there = keys[slot]
+        if there:
+            characters += length
+            at += ahead
         else:
             keys[slot] = key
-            at += 1
+            at += np.uint64(1)
     return characters
 
 
-@njit(cache=True)
+@lean_inline
 def _power(length: int) -> np.uint64:
     """BASE to the power of a length."""
+    at = np.uint64(length)
+    return POWERS[at] if at < np.uint64(MANY) else _far_power(length)
+
+
+@lean
+def _far_power(length: int) -> np.uint64:
     result, factor = np.uint64(1), BASE
     while length:
         if length & 1:
