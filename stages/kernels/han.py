@@ -145,11 +145,8 @@ def cut_han(
     """Mark in `ends` the letters from `first` to `last` that end a word; the other arrays are scratch."""
     _look_up(points, first, last, han, ranks)
     letters, entries = han.letters, han.entries
-    costs[last], one, two = (
-        0,
-        0,
-        0,
-    )  # `one`, `two`: from the next letter on, and from the one behind
+    costs[last] = 0
+    one, two = 0, 0  # what it costs from the next letter on, and from the one behind
     for place in range(last - 1, first - 1, -1):
         at = np.uint64(place)  # an index that cannot be negative is quicker
         best = one + int(letters[points[at] - np.uint32(FIRST)])
